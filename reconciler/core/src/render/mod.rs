@@ -1,0 +1,1 @@
+//! Turns placements into the files of each cluster.

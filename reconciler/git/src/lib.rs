@@ -1,0 +1,1 @@
+//! Fetch, read and publish: the only home of libgit2, for leads and agents alike.

@@ -1,0 +1,71 @@
+//! The command line: one file per command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod completions;
+mod demo;
+mod explain;
+mod export;
+mod get;
+mod lead;
+mod output;
+mod plan;
+mod schema;
+mod sim;
+mod validate;
+
+/// GitOps for many clusters: places applications by energy, cost and performance.
+#[derive(Debug, Parser)]
+#[command(name = "qonnect", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a repository, folders or files.
+    Validate(validate::Args),
+    /// Show what would be decided, without any server.
+    Plan(plan::Args),
+    /// Say why a component runs where it does.
+    Explain(explain::Args),
+    /// List clusters, nodes, apps, placements, revisions or events.
+    Get(get::Args),
+    /// Write the Snapshot of a running lead.
+    Export(export::Args),
+    /// Print the JSON Schema of a kind.
+    Schema(schema::Args),
+    /// Run a lead agent.
+    Lead(lead::Args),
+    /// Serve simulated clusters as Kubernetes APIs on loopback.
+    Sim(sim::Args),
+    /// Watch the whole loop work on this machine.
+    Demo(demo::Args),
+    /// Print shell completions.
+    Completions(completions::Args),
+}
+
+/// What every command returns: a status for the shell. An error is printed and becomes status 2.
+type Status = anyhow::Result<ExitCode>;
+
+pub fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Validate(args) => validate::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Get(args) => get::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Lead(args) => lead::run(args),
+        Command::Sim(args) => sim::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    status.unwrap_or_else(|error| {
+        anstream::eprintln!("{} {error:#}", owo_colors::OwoColorize::red(&"error:"));
+        ExitCode::from(2)
+    })
+}

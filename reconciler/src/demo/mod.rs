@@ -1,0 +1,1 @@
+//! The story that `qonnect demo` tells.

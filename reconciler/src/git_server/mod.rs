@@ -1,0 +1,1 @@
+//! A Git repository over smart HTTP on loopback, served by `git http-backend`.

@@ -1,0 +1,1 @@
+//! A lead agent: watches the spec branch, decides, commits back.

@@ -1,0 +1,15 @@
+//! The shell around the pure core: leads, the command line, simulated clusters, the demo.
+
+pub mod cli;
+
+pub mod lead;
+
+pub mod consensus;
+
+pub mod api;
+
+pub mod sim;
+
+pub mod git_server;
+
+pub mod demo;

@@ -1,0 +1,246 @@
+//! What agents and readers exchange with leads, as JSON over HTTP below `/v1alpha1`.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `PUT /clusters/{name}/registration` | [`Registration`] | [`Grant`] |
+//! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names |
+//! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
+//! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Event`] |
+//! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
+//! | `GET /snapshot` | | [`crate::Snapshot`] |
+//! | `GET /explain/{application}` | | [`crate::Placement`], scored now |
+//! | `POST /hooks/git` (without prefix) | anything | 202; the spec branch is fetched at once |
+//! | `GET /healthz`, `/readyz`, `/openapi.json` (without prefix) | | |
+//!
+//! Errors are [`Problem`]s.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Diagnostic;
+use crate::documents::application::Objectives;
+use crate::documents::placement::{Candidate, Move, Score};
+use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
+use crate::epoch::Epoch;
+
+/// An agent starts, or has met a lead that does not know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Registration {
+    /// Milliseconds since 1970 at the start of the agent: a later start outranks an earlier one.
+    pub incarnation: u64,
+    pub agent_version: String,
+    pub kubernetes_version: String,
+}
+
+/// A sign of life. It never enters the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Heartbeat {
+    pub incarnation: u64,
+    /// The newest release that the agent has seen, applied or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    pub generation: u64,
+}
+
+/// What a lead answers to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grant {
+    pub epoch: Epoch,
+    /// When to send the next heartbeat.
+    pub heartbeat_ms: u64,
+    /// The lead does not know this incarnation: register and report everything.
+    #[serde(default)]
+    pub register: bool,
+    /// The release that this cluster should run; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseHint>,
+}
+
+/// Enough to know that nothing needs to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseHint {
+    /// The commit of the deploy branch that it was read at.
+    pub commit: String,
+    pub generation: u64,
+    pub digest: String,
+}
+
+/// The whole state of a cluster, as its agent sees it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Report {
+    pub incarnation: u64,
+    /// Grows by one with every report of an incarnation; an older one is ignored.
+    pub seq: u64,
+    pub nodes: Vec<Node>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<AppliedRelease>,
+    /// Every component that the inventory holds an object of, sorted.
+    pub components: Vec<ComponentStatus>,
+    /// Why the newest release is not applied; empty when it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stalled: String,
+    /// What happened since the last report, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<ReportedEvent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReportedEvent {
+    pub time: Timestamp,
+    pub severity: EventSeverity,
+    /// One word, such as `DriftCorrected`.
+    pub reason: String,
+    pub regarding: String,
+    pub message: String,
+}
+
+/// Items of one kind at one index of the Knowledge Base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct List<T> {
+    pub index: u64,
+    pub items: Vec<T>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterView {
+    pub name: String,
+    pub tier: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    pub status: ClusterStatus,
+    pub since: Timestamp,
+    pub cordon: bool,
+    pub nodes: u32,
+    /// `allocatable` minus foreign requests, summed over the nodes that take pods.
+    pub capacity: Resources,
+    pub components: u32,
+    pub components_ready: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<ReleaseHint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedRelease>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stalled: String,
+    pub agent_version: String,
+    pub kubernetes_version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodeView {
+    pub cluster: String,
+    /// False where only the `Cluster` document says that it exists.
+    pub reported: bool,
+    pub node: Node,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationView {
+    pub name: String,
+    pub namespace: String,
+    pub objectives: Objectives,
+    pub components: u32,
+    pub components_ready: u32,
+    /// The worst of its components; absent where nothing is placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// The commit that it runs at.
+    pub commit: String,
+    /// The newest commit changes it, but has a fault.
+    pub held: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlacementView {
+    pub application: String,
+    pub component: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Move>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ComponentStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Candidate>,
+    /// The revision of the decision.
+    pub revision: String,
+}
+
+/// A commit of the spec branch and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevisionRecord {
+    pub commit: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// When it was seen.
+    pub seen: Timestamp,
+    pub verdict: Verdict,
+    /// Applications that stay at an older commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
+    /// For people: what it waits for, or why it is refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Diagnostic>,
+    /// The commit of the deploy branch that carries it out; absent where it changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Verdict {
+    /// Free of faults.
+    Accepted,
+    /// Some applications are held at their last good revision.
+    Held,
+    /// Nothing of it counts.
+    Refused,
+    /// It removes so much that it waits for the trailer `Qonnect-Allow-Removals: N`.
+    Waiting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Event {
+    /// Grows by one.
+    pub id: u64,
+    pub time: Timestamp,
+    pub severity: EventSeverity,
+    /// One word, such as `ComponentMoved`.
+    pub reason: String,
+    /// `cluster/fog-cost`, `application/bookinfo`, `component/bookinfo/reviews`, `revision/1a2b3c4`.
+    pub regarding: String,
+    pub message: String,
+}
+
+/// As in Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EventSeverity {
+    Normal,
+    Warning,
+}
+
+/// Every error of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Problem {
+    /// One word, such as `NotFound`.
+    pub reason: String,
+    /// What is wrong, and the way out.
+    pub message: String,
+}

@@ -1,0 +1,176 @@
+//! `Application`: what a person wants to run, and what matters to them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::document;
+use crate::units::{Latency, Money};
+
+document!(
+    /// An application: its components, and weights for energy, cost and performance.
+    Application,
+    ApplicationKind,
+    ApplicationSpec
+);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplicationSpec {
+    pub objectives: Objectives,
+    /// The namespace of its objects; by default the application's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+    /// How clusters are chosen.
+    #[serde(default)]
+    pub strategy: Strategy,
+    #[schemars(length(min = 1))]
+    pub components: Vec<Component>,
+    #[serde(default)]
+    pub constraints: Constraints,
+}
+
+/// Weights between 0 and 1, not all zero. Only their ratio matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Objectives {
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub energy: f64,
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub cost: f64,
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub performance: f64,
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub carbon: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Strategy {
+    /// Minimise the documented objective function over the whole fleet.
+    #[default]
+    Optimal,
+    /// The scorer of the original QONNECT paper: ranks by Borda count, tier by tier.
+    Borda,
+}
+
+/// One placeable part of an application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Component {
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Files or folders beside this file: plain YAML, many documents each.
+    #[schemars(length(min = 1))]
+    pub manifests: Vec<String>,
+    /// The tiers it may run in; any, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<String>,
+    /// The clusters it may run on, by their labels; any, if empty.
+    #[serde(default, skip_serializing_if = "ClusterSelector::is_empty")]
+    pub cluster_selector: ClusterSelector,
+    /// The regions it may run in; any, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+    /// Cluster taints that it accepts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// The components of the same application that it calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+    /// How components on other clusters reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Expose>,
+}
+
+/// Selects clusters by `metadata.labels`, as Kubernetes selects pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterSelector {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+impl ClusterSelector {
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelRequirement {
+    pub key: String,
+    pub operator: LabelOperator,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LabelOperator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+/// Accepts a taint, as in Kubernetes: an absent key accepts all, an absent effect any effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Toleration {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(default)]
+    pub operator: TolerationOperator,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<super::cluster::TaintEffect>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TolerationOperator {
+    #[default]
+    Equal,
+    Exists,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dependency {
+    pub component: String,
+    /// The longest round trip to it that is acceptable, such as `40ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_latency: Option<Latency>,
+}
+
+/// A Service of this component that other clusters reach by a node port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Expose {
+    /// The name of a Service among its manifests.
+    pub service: String,
+    /// The port on every node, unique in the fleet.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub node_port: u16,
+}
+
+/// Hard limits of an application; a plan never trades them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Constraints {
+    /// The most that all components together may cost, in currency per hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_per_hour: Option<Money>,
+    /// Residency: the regions that its components may run in; any, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
+}

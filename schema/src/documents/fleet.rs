@@ -1,0 +1,132 @@
+//! `Fleet`: what holds for all clusters; `fleet.yaml`, one per repository.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::document;
+use crate::units::{Bandwidth, EnergyRate, Latency, Money, Span};
+
+document!(
+    /// Settings of the whole fleet. Every field has a default.
+    Fleet,
+    FleetKind,
+    FleetSpec
+);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FleetSpec {
+    pub branches: Branches,
+    /// Cluster-scoped kinds that applications may bring, as `Kind` or `Kind.group`.
+    pub cluster_scoped: Vec<String>,
+    pub references: References,
+    pub defaults: FleetDefaults,
+    pub moves: Moves,
+    pub lease: Lease,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Branches {
+    /// Where leads commit decisions and agents read them.
+    pub deploy: String,
+}
+
+impl Default for Branches {
+    fn default() -> Self {
+        Self { deploy: "qonnect/deploy".into() }
+    }
+}
+
+/// What counts as one in the objective function: fixed, so that a new cluster flips no unrelated choice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct References {
+    /// kWh per hour.
+    #[schemars(range(min = 1e-9))]
+    pub energy: f64,
+    /// Currency per hour.
+    #[schemars(range(min = 1e-9))]
+    pub cost: f64,
+    /// Milliseconds.
+    #[schemars(range(min = 1e-9))]
+    pub performance: f64,
+    /// gCO₂e per hour.
+    #[schemars(range(min = 1e-9))]
+    pub carbon: f64,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { energy: 0.001, cost: 1.0, performance: 100.0, carbon: 0.5 }
+    }
+}
+
+/// Where neither a node, nor its cluster, nor a signal says it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FleetDefaults {
+    pub energy: EnergyRate,
+    pub price: Money,
+    pub bandwidth: Bandwidth,
+    /// Round trip between clusters of one region.
+    pub same_region_latency: Latency,
+    /// Round trip between regions.
+    pub other_region_latency: Latency,
+    /// gCO₂e per kWh.
+    #[schemars(range(min = 0.0))]
+    pub grid_intensity: f64,
+    /// Power usage effectiveness of the building.
+    #[schemars(range(min = 1.0))]
+    pub pue: f64,
+}
+
+impl Default for FleetDefaults {
+    fn default() -> Self {
+        Self {
+            energy: EnergyRate(0.0026),
+            price: Money(1.0),
+            bandwidth: Bandwidth(1_000_000_000),
+            same_region_latency: Latency::from_ms(2),
+            other_region_latency: Latency::from_ms(40),
+            grid_intensity: 400.0,
+            pue: 1.5,
+        }
+    }
+}
+
+/// How a component that runs is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Moves {
+    /// What a move costs in the objective function; a smaller gain moves nothing.
+    #[schemars(range(min = 0.0))]
+    pub price: f64,
+    /// How long a phase of a move may take before it is rolled back.
+    pub deadline: Span,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self { price: 0.05, deadline: Span::from_secs(600) }
+    }
+}
+
+/// How long a cluster counts as alive without a word from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Lease {
+    pub heartbeat: Span,
+    pub suspect_after: Span,
+    pub lost_after: Span,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self {
+            heartbeat: Span::from_secs(5),
+            suspect_after: Span::from_secs(15),
+            lost_after: Span::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `Placement`: where the components of one application run, and why; written by leads only.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::application::Strategy;
+use super::document;
+use crate::epoch::Epoch;
+
+document!(
+    /// The decision for one application. It changes only when the decision does.
+    Placement,
+    PlacementKind,
+    PlacementSpec
+);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlacementSpec {
+    /// The commit of the spec branch that was planned.
+    pub revision: String,
+    /// The index of the Knowledge Base that was planned on.
+    pub kb_index: u64,
+    pub epoch: Epoch,
+    pub strategy: Strategy,
+    /// By name of the component.
+    pub components: BTreeMap<String, ComponentPlacement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComponentPlacement {
+    /// Where it runs, or is going to run; absent if no cluster takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Under way from another cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Move>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// Every other cluster, the best first, then those that a filter refused, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Candidate>,
+}
+
+/// A move is make-before-break: place, wait until Ready, repoint the callers, wait, drop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Move {
+    pub from: String,
+    pub phase: MovePhase,
+    /// When this phase is given up.
+    pub deadline: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MovePhase {
+    /// Runs on both; callers use the old copy until the new one is Ready.
+    Placing,
+    /// Runs on both; callers use the new copy, the old one goes when they are Ready.
+    Repointing,
+}
+
+/// A value of the objective function, in millionths, by term. Less is better.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Score {
+    pub total: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terms: Vec<Term>,
+}
+
+/// One summand: weight × raw ÷ reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Term {
+    /// `energy`, `cost`, `performance`, `carbon`, `communication`, `move`; for Borda its criteria.
+    pub name: String,
+    /// In `unit`.
+    pub raw: f64,
+    pub unit: String,
+    pub value: i64,
+}
+
+/// A cluster that was not chosen, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Candidate {
+    pub cluster: String,
+    /// What it would score; absent if it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// The filter that refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Refusal {
+    pub filter: Filter,
+    /// By how much: `needs 2 CPU on one node, 1.5 free on fog-cost-worker`.
+    pub message: String,
+}
+
+/// The hard filters, in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Filter {
+    Tier,
+    Selector,
+    Taint,
+    Residency,
+    Cordon,
+    Lease,
+    Capacity,
+    Latency,
+    Limit,
+}

@@ -1,0 +1,66 @@
+//! `Release`: what one cluster shall run; the contract between leads and an agent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::document;
+use crate::epoch::Epoch;
+
+document!(
+    /// `clusters/<name>/release.yaml` on the deploy branch.
+    Release,
+    ReleaseKind,
+    ReleaseSpec
+);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseSpec {
+    /// Grows with every change of this cluster's folder, never falls.
+    pub generation: u64,
+    pub epoch: Epoch,
+    /// The commit of the spec branch at the last change.
+    pub revision: String,
+    /// Applications and their components, in the order of application (callees first).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<ReleasedApplication>,
+    /// What left on purpose and is to be pruned, until it is reported gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<Removal>,
+    /// SHA-256 over the sorted (path, length, bytes) of the folder without this file: see [`crate::layout::digest`].
+    pub digest: String,
+    /// The cluster has left the fleet; nothing follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decommissioned: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleasedApplication {
+    pub application: String,
+    pub namespace: String,
+    pub components: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Removal {
+    pub application: String,
+    pub component: String,
+    pub cause: RemovalCause,
+    /// The intent that removed it.
+    pub intent: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RemovalCause {
+    /// The application was deleted.
+    ApplicationDeleted,
+    /// The component was deleted from its application.
+    ComponentDeleted,
+    /// It runs on another cluster now.
+    Moved,
+    /// No cluster takes it any more.
+    Unplaced,
+}

@@ -1,0 +1,138 @@
+//! `Snapshot`: the Knowledge Base at one index, as planning sees it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{document, placement::Placement};
+use crate::epoch::Epoch;
+use crate::units::{Bandwidth, Bytes, Cpu, EnergyRate, Money};
+
+document!(
+    /// What `qonnect export` writes and `qonnect plan --snapshot` reads.
+    Snapshot,
+    SnapshotKind,
+    SnapshotSpec
+);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SnapshotSpec {
+    /// The index of the Knowledge Base.
+    pub index: u64,
+    /// The moment that planning takes for now.
+    pub now: Timestamp,
+    #[serde(default)]
+    pub clusters: BTreeMap<String, ClusterState>,
+    /// By name of the application.
+    #[serde(default)]
+    pub placements: BTreeMap<String, Placement>,
+}
+
+/// What a cluster last said of itself, and what the leads think of its silence.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClusterState {
+    pub status: ClusterStatus,
+    /// When the status changed.
+    pub since: Timestamp,
+    /// When it last reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Timestamp>,
+    /// Which start of its agent speaks, and which of its reports is the newest.
+    pub incarnation: u64,
+    pub seq: u64,
+    pub agent_version: String,
+    pub kubernetes_version: String,
+    /// Absent until the first report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Vec<Node>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<AppliedRelease>,
+    pub components: Vec<ComponentStatus>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ClusterStatus {
+    /// No agent has registered.
+    #[default]
+    Unknown,
+    Ready,
+    /// Silent for longer than `suspectAfter`: nothing new comes here.
+    Suspect,
+    /// Silent for longer than `lostAfter`.
+    Lost,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Node {
+    pub name: String,
+    pub allocatable: Resources,
+    /// What pods that QONNECT did not place request.
+    #[serde(default)]
+    pub foreign: Resources,
+    pub ready: bool,
+    #[serde(default)]
+    pub unschedulable: bool,
+    /// Conditions that are true and should not be, such as `MemoryPressure`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pressures: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<EnergyRate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Resources {
+    pub cpu: Cpu,
+    pub memory: Bytes,
+    pub storage: Bytes,
+    pub pods: u32,
+}
+
+/// The newest release that an agent has applied without an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppliedRelease {
+    pub generation: u64,
+    pub epoch: Epoch,
+    pub digest: String,
+    pub commit: String,
+}
+
+/// What a cluster reports of one component that its inventory holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComponentStatus {
+    pub application: String,
+    pub component: String,
+    /// The release that these objects are of.
+    pub generation: u64,
+    pub health: Health,
+    /// One word for machines, such as `ProgressDeadlineExceeded`; empty when Ready.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    pub objects: u32,
+}
+
+/// As in kstatus, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Health {
+    Ready,
+    Reconciling,
+    /// Objects that are going but not gone.
+    Terminating,
+    Stalled,
+}

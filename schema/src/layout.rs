@@ -1,0 +1,68 @@
+//! Where things lie in the repository, and the digest of a cluster's folder.
+
+use sha2::{Digest, Sha256};
+
+/// On the spec branch.
+pub const FLEET: &str = "fleet.yaml";
+pub const CLUSTERS: &str = "clusters";
+pub const SIGNALS: &str = "signals";
+pub const APPLICATIONS: &str = "apps";
+pub const APPLICATION: &str = "application.yaml";
+
+/// On the deploy branch.
+pub const PLACEMENTS: &str = "placements";
+pub const RELEASE: &str = "release.yaml";
+pub const NAMESPACE: &str = "namespace.yaml";
+
+pub fn placement(application: &str) -> String {
+    format!("{PLACEMENTS}/{application}.yaml")
+}
+
+pub fn cluster_folder(cluster: &str) -> String {
+    format!("{CLUSTERS}/{cluster}")
+}
+
+pub fn release(cluster: &str) -> String {
+    format!("{CLUSTERS}/{cluster}/{RELEASE}")
+}
+
+/// The digest of a cluster's folder: paths are relative to it, `release.yaml` is left out.
+///
+/// SHA-256 over, for each file in the order of its path's bytes: the path's length as u64 big endian, the
+/// path, the content's length as u64 big endian, the content. Written `sha256:` and hexadecimal.
+pub fn digest<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut files: Vec<_> = files.into_iter().filter(|(path, _)| *path != RELEASE).collect();
+    files.sort_unstable_by_key(|(path, _)| *path);
+    let mut hash = Sha256::new();
+    for (path, bytes) in files {
+        hash.update((path.len() as u64).to_be_bytes());
+        hash.update(path.as_bytes());
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    }
+    format!("sha256:{}", hex::encode(hash.finalize()))
+}
+
+/// Labels on every rendered object.
+pub mod label {
+    pub const NAME: &str = "app.kubernetes.io/name";
+    pub const PART_OF: &str = "app.kubernetes.io/part-of";
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    pub const APPLICATION: &str = "qonnect.io/application";
+    pub const COMPONENT: &str = "qonnect.io/component";
+    /// The value of [`MANAGED_BY`].
+    pub const QONNECT: &str = "qonnect";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_knows_names_contents_and_borders_but_not_the_release() {
+        let base = digest([("a", b"1".as_slice()), ("b", b"2")]);
+        assert_eq!(base, digest([("b", b"2".as_slice()), (RELEASE, b"x"), ("a", b"1")]));
+        assert_ne!(base, digest([("a", b"12".as_slice()), ("b", b"")]));
+        assert_ne!(base, digest([("ab", b"1".as_slice()), ("", b"2")]));
+    }
+}
