@@ -1,1 +1,3 @@
-//! Tests: integration.
+//! One adapter against the real library or program.
+
+mod control_plane;

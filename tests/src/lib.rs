@@ -1,1 +1,8 @@
-//! tests
+//! The machinery that the classes of tests share: real processes, real API servers, nodes that are played.
+
+pub mod control_plane;
+pub mod kubelet;
+
+pub mod folder;
+pub mod process;
+pub mod wait;

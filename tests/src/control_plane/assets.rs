@@ -1,0 +1,77 @@
+//! Where the programs of a Kubernetes control plane lie on this machine.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The programs, all of one version of Kubernetes.
+#[derive(Debug, Clone)]
+pub(super) struct Assets {
+    folder: PathBuf,
+    pub(super) etcd: PathBuf,
+    /// The 20 of 1.20.
+    pub(super) minor: u32,
+}
+
+impl Assets {
+    /// Looks in `KUBEBUILDER_ASSETS`, as envtest does, then in the cache that `make control-plane` fills.
+    pub(super) fn find() -> Result<Self, String> {
+        let folder = folders().find(|folder| folder.join("kube-apiserver").is_file()).ok_or_else(|| {
+            format!(
+                "no Kubernetes control plane on this machine: no kube-apiserver in KUBEBUILDER_ASSETS nor in {}; \
+                 `make control-plane` puts one there",
+                cache().join("kubernetes-*").display()
+            )
+        })?;
+        let etcd = [folder.join("etcd"), "/usr/bin/etcd".into(), "/usr/local/bin/etcd".into()]
+            .into_iter()
+            .find(|program| program.is_file())
+            .ok_or("no etcd on this machine; `make control-plane` installs it")?;
+        let minor = minor_version(&folder)?;
+        Ok(Self { folder, etcd, minor })
+    }
+
+    /// `kube-controller-manager` and the like; the published archives of envtest hold the API server only.
+    pub(super) fn program(&self, name: &str) -> Result<PathBuf, String> {
+        let program = self.folder.join(name);
+        match program.is_file() {
+            true => Ok(program),
+            false => Err(format!(
+                "no {name} in {}; `make control-plane` builds a complete control plane, then unset \
+                 KUBEBUILDER_ASSETS",
+                self.folder.display()
+            )),
+        }
+    }
+}
+
+fn cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    variable("QONNECT_CACHE").unwrap_or_else(|| {
+        let home = || variable("HOME").unwrap_or_default().join(".cache");
+        variable("XDG_CACHE_HOME").unwrap_or_else(home).join("qonnect")
+    })
+}
+
+/// In order of preference; of several versions in the cache the last by name.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(cache()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_plane = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("kubernetes-"))
+    };
+    let mut cached: Vec<_> = entries.filter(is_plane).collect();
+    cached.sort();
+    std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).into_iter().chain(cached.into_iter().rev())
+}
+
+fn minor_version(folder: &std::path::Path) -> Result<u32, String> {
+    let program = folder.join("kube-apiserver");
+    let output = Command::new(&program)
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("{} does not run: {error}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let minor = text.split('.').nth(1).and_then(|minor| minor.parse().ok());
+    minor.ok_or_else(|| {
+        format!("{} --version says `{}`, not `Kubernetes v1.N.P`", program.display(), text.trim())
+    })
+}
