@@ -9,6 +9,7 @@ pub mod epoch;
 pub mod layout;
 pub mod manifest;
 pub mod revision;
+pub mod substitution;
 pub mod tree;
 pub mod units;
 pub mod yaml;

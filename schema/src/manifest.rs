@@ -50,3 +50,67 @@ impl fmt::Display for ObjectId {
         write!(f, "{kind}{dot}{group} {namespace}{slash}{name}")
     }
 }
+
+/// Kinds of Kubernetes itself that live outside namespaces, as `Kind.group`.
+const CLUSTER_SCOPED: [&str; 32] = [
+    "APIService.apiregistration.k8s.io",
+    "CSIDriver.storage.k8s.io",
+    "CSINode.storage.k8s.io",
+    "CertificateSigningRequest.certificates.k8s.io",
+    "ClusterRole.rbac.authorization.k8s.io",
+    "ClusterRoleBinding.rbac.authorization.k8s.io",
+    "ClusterTrustBundle.certificates.k8s.io",
+    "ComponentStatus",
+    "CustomResourceDefinition.apiextensions.k8s.io",
+    "DeviceClass.resource.k8s.io",
+    "FlowSchema.flowcontrol.apiserver.k8s.io",
+    "IPAddress.networking.k8s.io",
+    "IngressClass.networking.k8s.io",
+    "MutatingAdmissionPolicy.admissionregistration.k8s.io",
+    "MutatingAdmissionPolicyBinding.admissionregistration.k8s.io",
+    "MutatingWebhookConfiguration.admissionregistration.k8s.io",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PodSecurityPolicy.policy",
+    "PriorityClass.scheduling.k8s.io",
+    "PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io",
+    "ResourceSlice.resource.k8s.io",
+    "RuntimeClass.node.k8s.io",
+    "ServiceCIDR.networking.k8s.io",
+    "StorageClass.storage.k8s.io",
+    "StorageVersion.internal.apiserver.k8s.io",
+    "StorageVersionMigration.storagemigration.k8s.io",
+    "ValidatingAdmissionPolicy.admissionregistration.k8s.io",
+    "ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io",
+    "ValidatingWebhookConfiguration.admissionregistration.k8s.io",
+    "VolumeAttachment.storage.k8s.io",
+];
+
+/// Whether objects of a kind live outside namespaces: known kinds of Kubernetes, and what `fleet.yaml` lists.
+///
+/// `listed` holds `Kind` or `Kind.group`.
+pub fn is_cluster_scoped(group: &str, kind: &str, listed: &[String]) -> bool {
+    let matches = |name: &str| match name.split_once('.') {
+        Some((name, of)) => name == kind && of == group,
+        None => name == kind,
+    };
+    let known = |name: &&str| matches(name) && (name.contains('.') || group.is_empty());
+    CLUSTER_SCOPED.iter().any(known) || listed.iter().any(|name| matches(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scope_is_known_by_kind_and_group() {
+        assert!(is_cluster_scoped("", "Namespace", &[]));
+        assert!(is_cluster_scoped("rbac.authorization.k8s.io", "ClusterRole", &[]));
+        assert!(!is_cluster_scoped("apps", "Deployment", &[]));
+        assert!(!is_cluster_scoped("example.org", "Node", &[]), "another group's kind of the same name");
+        assert!(is_cluster_scoped("example.org", "Widget", &["Widget".into()]));
+        assert!(is_cluster_scoped("example.org", "Widget", &["Widget.example.org".into()]));
+        assert!(!is_cluster_scoped("example.org", "Widget", &["Widget.example.com".into()]));
+    }
+}

@@ -39,9 +39,12 @@ pub struct ComponentPlacement {
     /// Under way from another cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving: Option<Move>,
+    /// A move that failed, and is not tried again for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<GaveUp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
-    /// Every other cluster, the best first, then those that a filter refused, by name.
+    /// The other clusters, the best first, then those that a filter refused, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Candidate>,
 }
@@ -63,6 +66,17 @@ pub enum MovePhase {
     Placing,
     /// Runs on both; callers use the new copy, the old one goes when they are Ready.
     Repointing,
+}
+
+/// Where a component did not become Ready in time, so that it stays where it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GaveUp {
+    pub cluster: String,
+    /// Tried again from then on, and before if its manifests change.
+    pub until: Timestamp,
+    /// SHA-256 of the manifests that did not become Ready there.
+    pub manifests: String,
 }
 
 /// A value of the objective function, in millionths, by term. Less is better.
