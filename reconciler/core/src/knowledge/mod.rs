@@ -1,133 +1,71 @@
-//! The Knowledge Base as a deterministic state machine.
+//! The Knowledge Base as a deterministic state machine: what is, and what was decided.
+//!
+//! ```text
+//! Command ─▶ Knowledge::apply ─▶ Answer      the same commands give the same state on every lead
+//! ```
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use qonnect_schema::api::{Event, EventSeverity, Registration, ReleaseHint, Report, RevisionRecord};
-use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
+use qonnect_schema::api::{Event, ReleaseHint, RevisionRecord};
+use qonnect_schema::documents::snapshot::ClusterState;
 use qonnect_schema::{Epoch, Placement, SnapshotSpec};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-/// One entry of the replicated log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Command {
-    /// A second command with the same key changes nothing and gets the first one's answer.
-    pub key: String,
-    /// The proposer's clock; the state machine has none.
-    pub now: Timestamp,
-    pub change: Change,
-}
+mod apply;
+mod command;
+mod events;
+mod keys;
+pub mod liveness;
+mod report;
+#[cfg(test)]
+mod tests;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Change {
-    /// A leadership begins. The answer holds the epoch.
-    OpenEpoch {
-        node: u64,
-        term: u64,
-    },
-    Register {
-        cluster: String,
-        registration: Registration,
-    },
-    Report {
-        cluster: String,
-        report: Box<Report>,
-    },
-    /// Edges only: clusters whose status is another one now.
-    Status {
-        clusters: BTreeMap<String, ClusterStatus>,
-    },
-    /// A commit of the spec branch was judged. `good` is what counts from here on.
-    Revision {
-        record: Box<RevisionRecord>,
-        good: Option<Good>,
-    },
-    /// Before a push.
-    Intent(Box<Intent>),
-    /// After a push, or after the tip was looked up. `Published` carries what the commit says.
-    Outcome {
-        intent: String,
-        outcome: Outcome,
-    },
-    /// The deploy branch was read: what it says replaces what was known.
-    Deployed {
-        placements: BTreeMap<String, Placement>,
-        releases: BTreeMap<String, ReleaseHint>,
-    },
-    Event {
-        severity: EventSeverity,
-        reason: String,
-        regarding: String,
-        message: String,
-    },
-}
-
-/// The commits that count: a restarted lead reads the same files again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Good {
-    /// `fleet.yaml`, `clusters/` and `signals/` are read here.
-    pub commit: String,
-    /// Each application is read at its own commit, which is older while a fault is held.
-    pub applications: BTreeMap<String, String>,
-}
-
-/// A planned commit, recorded before it is pushed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Intent {
-    pub id: String,
-    pub epoch: Epoch,
-    /// The tip of the deploy branch that was planned on; absent for the first commit.
-    pub base: Option<String>,
-    pub commit: String,
-    pub revision: String,
-    pub kb_index: u64,
-    /// Changed files, bytes included; `None` deletes. With the message and the time they give the same commit again.
-    pub files: BTreeMap<String, Option<String>>,
-    pub message: String,
-    pub time: Timestamp,
-    /// What the commit makes known; adopted with the outcome `Published`. `None` forgets an application.
-    pub placements: BTreeMap<String, Option<Placement>>,
-    pub releases: BTreeMap<String, ReleaseHint>,
-    pub outcome: Outcome,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// Not known: look, never assume.
-    Unknown,
-    Published,
-    /// Another commit stands where it should.
-    Lost,
-    /// The server refused it.
-    Refused(String),
-}
+pub use command::{Answer, Change, Command, Good, Intent, Outcome};
+use keys::Keys;
 
 /// The state at one index.
+///
+/// A clone copies no record: every collection is shared until one of the clones changes it, so that a lead
+/// publishes each state to its readers for a few pointers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Knowledge {
     pub index: u64,
     /// The newest `now` of a command.
     pub now: Timestamp,
     pub epoch: Epoch,
-    pub clusters: BTreeMap<String, ClusterState>,
+    pub clusters: Arc<BTreeMap<String, Arc<ClusterState>>>,
     /// By cluster: why its newest release is not applied.
-    pub stalled: BTreeMap<String, String>,
-    pub placements: BTreeMap<String, Placement>,
-    pub releases: BTreeMap<String, ReleaseHint>,
-    pub good: Option<Good>,
+    pub stalled: Arc<BTreeMap<String, String>>,
+    pub placements: Arc<BTreeMap<String, Arc<Placement>>>,
+    pub releases: Arc<BTreeMap<String, ReleaseHint>>,
+    pub good: Option<Arc<Good>>,
     /// The newest last, with retention.
-    pub revisions: VecDeque<RevisionRecord>,
-    pub intents: VecDeque<Intent>,
-    pub events: VecDeque<Event>,
+    pub revisions: Arc<VecDeque<Arc<RevisionRecord>>>,
+    pub intents: Arc<VecDeque<Arc<Intent>>>,
+    pub events: Arc<VecDeque<Arc<Event>>>,
+    keys: Keys,
 }
 
 impl Knowledge {
+    /// What planning sees.
     pub fn snapshot(&self) -> SnapshotSpec {
+        fn copies<T: Clone>(shared: &BTreeMap<String, Arc<T>>) -> BTreeMap<String, T> {
+            shared.iter().map(|(name, record)| (name.clone(), T::clone(record))).collect()
+        }
         SnapshotSpec {
             index: self.index,
             now: self.now,
-            clusters: self.clusters.clone(),
-            placements: self.placements.clone(),
+            clusters: copies(&self.clusters),
+            placements: copies(&self.placements),
         }
+    }
+
+    /// Equal on two leads that applied the same commands, and only there: SHA-256 in hexadecimal.
+    pub fn hash(&self) -> String {
+        let bytes = serde_json::to_vec(self).expect("the state has text for keys and no infinite number");
+        hex::encode(Sha256::digest(bytes))
     }
 }

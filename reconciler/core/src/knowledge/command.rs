@@ -1,0 +1,139 @@
+//! What the replicated log holds, and what its proposers are answered.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use qonnect_schema::api::{EventSeverity, Registration, ReleaseHint, Report, RevisionRecord};
+use qonnect_schema::documents::snapshot::ClusterStatus;
+use qonnect_schema::{Epoch, Placement};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the replicated log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// A second command with the same key changes nothing and gets the first one's answer.
+    pub key: String,
+    /// The proposer's clock; the state machine has none.
+    pub now: Timestamp,
+    pub change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// A leadership begins. The answer holds the epoch.
+    OpenEpoch {
+        node: u64,
+        term: u64,
+    },
+    Register {
+        cluster: String,
+        registration: Registration,
+    },
+    Report {
+        cluster: String,
+        report: Box<Report>,
+    },
+    /// Edges only: clusters whose status is another one now.
+    Status {
+        clusters: BTreeMap<String, ClusterStatus>,
+    },
+    /// A commit of the spec branch was judged. `good` is what counts from here on.
+    Revision {
+        record: Box<RevisionRecord>,
+        good: Option<Good>,
+    },
+    /// Before a push.
+    Intent(Box<Intent>),
+    /// After a push, or after the tip was looked up. `Published` adopts what the intent says.
+    Outcome {
+        intent: String,
+        outcome: Outcome,
+    },
+    /// The deploy branch was read: what it says replaces what was known.
+    Deployed {
+        placements: BTreeMap<String, Placement>,
+        releases: BTreeMap<String, ReleaseHint>,
+    },
+    Event {
+        severity: EventSeverity,
+        reason: String,
+        regarding: String,
+        message: String,
+    },
+}
+
+/// The commits that count: a restarted lead reads the same files again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Good {
+    /// `fleet.yaml`, `clusters/` and `signals/` are read here.
+    pub commit: String,
+    /// Each application is read at its own commit, which is older while a fault is held.
+    pub applications: BTreeMap<String, String>,
+}
+
+/// A planned commit, recorded before it is pushed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub id: String,
+    pub epoch: Epoch,
+    /// The tip of the deploy branch that was planned on; absent for the first commit.
+    pub base: Option<String>,
+    pub commit: String,
+    pub revision: String,
+    pub kb_index: u64,
+    /// Changed files, bytes included; `None` deletes. With the message and the time they give the same commit
+    /// again. Dropped, as are `placements` and `releases`, once the outcome is known.
+    pub files: BTreeMap<String, Option<String>>,
+    pub message: String,
+    pub time: Timestamp,
+    /// What the commit makes known; adopted with the outcome `Published`. `None` forgets an application.
+    pub placements: BTreeMap<String, Option<Placement>>,
+    pub releases: BTreeMap<String, ReleaseHint>,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Not known: look, never assume.
+    Unknown,
+    Published,
+    /// Another commit stands where it should.
+    Lost,
+    /// The server refused it.
+    Refused(String),
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    Done,
+    /// It says nothing new.
+    Unchanged,
+    /// The leadership that has begun.
+    Epoch(Epoch),
+    /// This start of the agent is not known: it shall register first.
+    Unregistered,
+    /// Something later has spoken: another start of the agent, a newer leadership, another outcome.
+    Superseded,
+    /// No such intent.
+    NotFound,
+}
+
+/// For logs: what it is, without its content.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, change, .. } = self;
+        match change {
+            Change::OpenEpoch { node, term } => write!(f, "OpenEpoch({term}.{node}) {key}"),
+            Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
+            Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
+            Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),
+            Change::Revision { record, .. } => write!(f, "Revision({}) {key}", record.commit),
+            Change::Intent(intent) => write!(f, "Intent({}) {key}", intent.id),
+            Change::Outcome { intent, .. } => write!(f, "Outcome({intent}) {key}"),
+            Change::Deployed { .. } => write!(f, "Deployed {key}"),
+            Change::Event { reason, .. } => write!(f, "Event({reason}) {key}"),
+        }
+    }
+}

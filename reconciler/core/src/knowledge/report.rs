@@ -1,0 +1,96 @@
+//! What an agent says of its cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use qonnect_schema::api::{EventSeverity, Report};
+use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health};
+
+use super::{Answer, Knowledge};
+
+/// A storm of events from one agent must not wash away everybody else's.
+const EVENTS_PER_REPORT_MAX: usize = 50;
+
+impl Knowledge {
+    /// Whether logging the report would change more than its number: one that would not is not worth a write.
+    pub fn learns_from(&self, cluster: &str, report: &Report) -> bool {
+        let Some(state) = self.clusters.get(cluster) else { return true };
+        let stalled = self.stalled.get(cluster).map_or("", String::as_str);
+        state.incarnation != report.incarnation
+            || state.nodes.as_ref() != Some(&report.nodes)
+            || state.release != report.release
+            || state.components != report.components
+            || stalled != report.stalled
+            || !report.events.is_empty()
+    }
+
+    pub(super) fn report(&mut self, cluster: &str, report: &Report) -> Answer {
+        let Some(before) = self.clusters.get(cluster).cloned() else { return Answer::Unregistered };
+        if report.incarnation > before.incarnation {
+            return Answer::Unregistered;
+        }
+        if report.incarnation < before.incarnation || (report.seq < before.seq) {
+            return Answer::Superseded;
+        }
+        if report.seq == before.seq && before.seq != 0 {
+            return Answer::Unchanged;
+        }
+        let after = ClusterState {
+            reported: Some(self.now),
+            seq: report.seq,
+            nodes: Some(report.nodes.clone()),
+            release: report.release.clone(),
+            components: report.components.clone(),
+            ..ClusterState::clone(&before)
+        };
+        Arc::make_mut(&mut self.clusters).insert(cluster.into(), Arc::new(after));
+        self.tell_of_components(cluster, &before.components, &report.components);
+        self.stalls(cluster, &report.stalled);
+        for event in report.events.iter().rev().take(EVENTS_PER_REPORT_MAX).rev() {
+            self.tell_at(event.time, event.severity, &event.reason, event.regarding.clone(), &event.message);
+        }
+        Answer::Done
+    }
+
+    /// Edges of health, one event each.
+    fn tell_of_components(&mut self, cluster: &str, before: &[ComponentStatus], after: &[ComponentStatus]) {
+        let name = |status: &ComponentStatus| (status.application.clone(), status.component.clone());
+        let before: BTreeMap<_, _> = before.iter().map(|status| (name(status), status.health)).collect();
+        for status in after {
+            if before.get(&name(status)) == Some(&status.health) {
+                continue;
+            }
+            let (severity, reason) = match status.health {
+                Health::Ready => (EventSeverity::Normal, "ComponentReady"),
+                Health::Stalled => (EventSeverity::Warning, "ComponentStalled"),
+                Health::Reconciling | Health::Terminating => continue,
+            };
+            let message = match (&*status.reason, &*status.message) {
+                ("", "") => format!("on {cluster}"),
+                (reason, message) => format!("on {cluster}: {reason} {message}").trim_end().to_owned(),
+            };
+            let regarding = format!("component/{}/{}", status.application, status.component);
+            self.tell(severity, reason, regarding, message);
+        }
+    }
+
+    fn stalls(&mut self, cluster: &str, why: &str) {
+        if self.stalled.get(cluster).map_or("", String::as_str) == why {
+            return;
+        }
+        let stalled = Arc::make_mut(&mut self.stalled);
+        let regarding = format!("cluster/{cluster}");
+        if why.is_empty() {
+            stalled.remove(cluster);
+            self.tell(
+                EventSeverity::Normal,
+                "ReleaseApplied",
+                regarding,
+                "the newest release is applied again",
+            );
+        } else {
+            stalled.insert(cluster.into(), why.into());
+            self.tell(EventSeverity::Warning, "ReleaseStalled", regarding, why);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use qonnect_schema::Epoch;
+use qonnect_schema::api::{
+    EventSeverity, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
+};
+use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health};
+
+use super::*;
+
+/// Applies changes in order, each under a key of its own.
+#[derive(Default)]
+struct Log {
+    knowledge: Knowledge,
+    index: u64,
+}
+
+impl Log {
+    fn apply(&mut self, change: Change) -> Answer {
+        self.index += 1;
+        let now = Timestamp::from_second(self.index.cast_signed()).unwrap();
+        self.knowledge.apply(self.index, &Command { key: format!("key-{}", self.index), now, change })
+    }
+
+    fn reasons(&self) -> Vec<&str> {
+        self.knowledge.events.iter().map(|event| &*event.reason).collect()
+    }
+}
+
+fn register(incarnation: u64) -> Change {
+    let registration =
+        Registration { incarnation, agent_version: "0.1.0".into(), kubernetes_version: "1.33".into() };
+    Change::Register { cluster: "fog".into(), registration }
+}
+
+fn report(incarnation: u64, seq: u64, health: Option<Health>) -> Change {
+    let component = health.map(|health| ComponentStatus {
+        application: "bookinfo".into(),
+        component: "reviews".into(),
+        generation: 1,
+        health,
+        reason: String::new(),
+        message: String::new(),
+        objects: 2,
+    });
+    let report =
+        Report { incarnation, seq, components: component.into_iter().collect(), ..Default::default() };
+    Change::Report { cluster: "fog".into(), report: Box::new(report) }
+}
+
+fn intent(id: &str, epoch: Epoch) -> Intent {
+    let hint = ReleaseHint { commit: "c1".into(), generation: 1, digest: "sha256:1".into() };
+    Intent {
+        id: id.into(),
+        epoch,
+        base: None,
+        commit: "c1".into(),
+        revision: "r1".into(),
+        kb_index: 1,
+        files: BTreeMap::from([("clusters/fog/release.yaml".into(), Some("x".into()))]),
+        message: "m".into(),
+        time: Timestamp::UNIX_EPOCH,
+        placements: BTreeMap::new(),
+        releases: BTreeMap::from([("fog".into(), hint)]),
+        outcome: Outcome::Unknown,
+    }
+}
+
+fn revision(commit: &str, verdict: Verdict) -> Change {
+    let record = RevisionRecord {
+        commit: commit.into(),
+        subject: "subject".into(),
+        seen: Timestamp::UNIX_EPOCH,
+        verdict,
+        held: vec![],
+        message: String::new(),
+        findings: vec![],
+        published: None,
+    };
+    Change::Revision { record: Box::new(record), good: None }
+}
+
+#[test]
+fn a_repeated_key_changes_nothing_and_gets_the_first_answer() {
+    let mut knowledge = Knowledge::default();
+    let command = Command { key: "k".into(), now: Timestamp::UNIX_EPOCH, change: register(1) };
+    assert_eq!(knowledge.apply(1, &command), Answer::Done);
+    let before = knowledge.clone();
+    assert_eq!(knowledge.apply(2, &command), Answer::Done);
+    assert_eq!(knowledge, Knowledge { index: 2, ..before });
+}
+
+#[test]
+fn reports_count_in_the_order_of_incarnation_and_number() {
+    let mut log = Log::default();
+    assert_eq!(log.apply(report(1, 1, None)), Answer::Unregistered);
+    log.apply(register(1));
+    assert_eq!(log.apply(report(1, 2, Some(Health::Ready))), Answer::Done);
+    assert_eq!(log.apply(report(1, 1, None)), Answer::Superseded);
+    assert_eq!(log.apply(report(1, 2, None)), Answer::Unchanged);
+    assert_eq!(log.apply(report(2, 1, None)), Answer::Unregistered);
+    assert_eq!(log.apply(register(2)), Answer::Done);
+    assert_eq!(log.apply(report(1, 3, None)), Answer::Superseded);
+    assert_eq!(log.apply(register(1)), Answer::Superseded);
+    assert_eq!(log.knowledge.clusters["fog"].components.len(), 1, "what was reported last still counts");
+    assert_eq!(log.apply(report(2, 1, None)), Answer::Done);
+    assert_eq!(log.knowledge.clusters["fog"].components.len(), 0);
+}
+
+#[test]
+fn edges_are_told_once() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    log.apply(register(1));
+    log.apply(report(1, 1, Some(Health::Reconciling)));
+    log.apply(report(1, 2, Some(Health::Ready)));
+    log.apply(report(1, 3, Some(Health::Ready)));
+    log.apply(report(1, 4, Some(Health::Stalled)));
+    let lost = BTreeMap::from([("fog".to_owned(), ClusterStatus::Lost)]);
+    log.apply(Change::Status { clusters: lost.clone() });
+    assert_eq!(log.apply(Change::Status { clusters: lost }), Answer::Unchanged);
+    assert_eq!(
+        log.reasons(),
+        ["ClusterRegistered", "ClusterReady", "ComponentReady", "ComponentStalled", "ClusterLost"]
+    );
+    let ids: Vec<u64> = log.knowledge.events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_published_intent_is_adopted_and_its_bytes_are_dropped() {
+    let mut log = Log::default();
+    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 4 }) else { panic!("no epoch") };
+    log.apply(revision("r1", Verdict::Accepted));
+    assert_eq!(log.apply(Change::Intent(Box::new(intent("i1", epoch)))), Answer::Done);
+    assert!(log.knowledge.releases.is_empty());
+    let published = Change::Outcome { intent: "i1".into(), outcome: Outcome::Published };
+    assert_eq!(log.apply(published), Answer::Done);
+    assert_eq!(log.knowledge.releases["fog"].generation, 1);
+    assert_eq!(log.knowledge.revisions[0].published.as_deref(), Some("c1"));
+    assert!(log.knowledge.intents[0].files.is_empty());
+    let lost = Change::Outcome { intent: "i1".into(), outcome: Outcome::Lost };
+    assert_eq!(log.apply(lost), Answer::Superseded);
+    let unheard = Change::Outcome { intent: "i2".into(), outcome: Outcome::Lost };
+    assert_eq!(log.apply(unheard), Answer::NotFound);
+}
+
+#[test]
+fn only_the_newest_leadership_records_intents() {
+    let mut log = Log::default();
+    let Answer::Epoch(old) = log.apply(Change::OpenEpoch { node: 2, term: 3 }) else { panic!("no epoch") };
+    log.apply(Change::OpenEpoch { node: 1, term: 4 });
+    assert_eq!(log.apply(Change::OpenEpoch { node: 2, term: 3 }), Answer::Superseded);
+    assert_eq!(log.apply(Change::Intent(Box::new(intent("i1", old)))), Answer::Superseded);
+}
+
+#[test]
+fn retention_is_bounded_but_never_forgets_an_unknown_outcome() {
+    let mut log = Log::default();
+    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 1 }) else { panic!("no epoch") };
+    log.apply(Change::Intent(Box::new(intent("open", epoch))));
+    log.apply(register(1));
+    let noise = ReportedEvent {
+        time: Timestamp::UNIX_EPOCH,
+        severity: EventSeverity::Normal,
+        reason: "Drift".into(),
+        regarding: "x".repeat(5000),
+        message: String::new(),
+    };
+    for number in 0..300 {
+        log.apply(revision(&format!("r{number}"), Verdict::Refused));
+        log.apply(Change::Intent(Box::new(intent(&format!("i{number}"), epoch))));
+        log.apply(Change::Outcome { intent: format!("i{number}"), outcome: Outcome::Lost });
+        let report = Report {
+            incarnation: 1,
+            seq: number + 1,
+            events: vec![noise.clone(); 500],
+            ..Default::default()
+        };
+        log.apply(Change::Report { cluster: "fog".into(), report: Box::new(report) });
+    }
+    let Knowledge { revisions, intents, events, .. } = &log.knowledge;
+    assert_eq!((revisions.len(), intents.len(), events.len()), (200, 200, 2000));
+    assert_eq!(intents[0].id, "open");
+    assert!(events.iter().all(|event| event.regarding.chars().count() <= 1001));
+}
+
+#[test]
+fn replicas_agree_on_the_hash_and_so_does_what_was_written_and_read() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    let twin = log.knowledge.clone();
+    log.apply(report(1, 1, Some(Health::Ready)));
+    assert_ne!(log.knowledge.hash(), twin.hash());
+    let text = serde_json::to_string(&log.knowledge).unwrap();
+    let read: Knowledge = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, log.knowledge);
+    assert_eq!(read.hash(), log.knowledge.hash());
+}
+
+#[test]
+fn a_clone_shares_what_it_does_not_change() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    log.apply(revision("r1", Verdict::Accepted));
+    let published = log.knowledge.clone();
+    log.apply(report(1, 1, Some(Health::Ready)));
+    assert!(Arc::ptr_eq(&published.revisions, &log.knowledge.revisions));
+    assert!(published.clusters["fog"].components.is_empty());
+}
+
+#[test]
+fn a_report_that_says_nothing_new_is_recognised() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    let Change::Report { report: first, .. } = report(1, 1, Some(Health::Ready)) else { unreachable!() };
+    assert!(log.knowledge.learns_from("fog", &first));
+    log.apply(Change::Report { cluster: "fog".into(), report: first.clone() });
+    assert!(!log.knowledge.learns_from("fog", &Report { seq: 2, ..(*first).clone() }));
+    assert!(log.knowledge.learns_from("fog", &Report { stalled: "no".into(), ..(*first).clone() }));
+}
