@@ -1,0 +1,41 @@
+# The commands of every day. `make` alone lists them.
+
+CARGO   := cargo
+CLASSES ?= planning properties integration e2e tidy
+export CARGO_TERM_COLOR ?= always
+
+.PHONY: help demo test setup check fix gen bench soak dist
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: ## Watch the whole loop work on this machine; ARGS="--exit" ends after the story
+	$(CARGO) build --release --locked -p qonnect -p qonnect-agent
+	target/release/qonnect demo $(ARGS)
+
+test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes out by name
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked --no-fail-fast --lib --bins $(addprefix --test ,$(CLASSES))
+
+setup: ## Install what tests need: Debian packages and a Kubernetes control plane
+	tests/control-plane/install.sh
+
+check: ## While you write
+	$(CARGO) clippy --workspace --all-targets
+	$(CARGO) test -p qonnect-schema -p qonnect-core -p qonnect-agent-core -p qonnect-tests --lib --test planning
+
+fix: ## Let the tools rewrite
+	$(CARGO) fmt --all
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+gen: ## Write the JSON Schemas from the types
+	$(CARGO) run -q -p qonnect --bin qonnect -- schema --write schema/json
+
+bench: ## Measure; ONLY=pattern for some. Figures: target/bench/figures.jsonl
+	$(CARGO) build --release --locked -p qonnect -p qonnect-agent
+	ONLY=$(ONLY) $(CARGO) bench --locked -p qonnect-tests --bench figures
+
+dist: ## The programs that are shipped
+	$(CARGO) build --profile dist --locked -p qonnect -p qonnect-agent
