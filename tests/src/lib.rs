@@ -3,6 +3,8 @@
 pub mod control_plane;
 pub mod kubelet;
 
+pub mod programs;
+
 pub mod folder;
 pub mod process;
 pub mod wait;

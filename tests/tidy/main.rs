@@ -1,1 +1,9 @@
-//! Tests: tidy.
+//! What must not drift: shapes, names, dependencies, promises.
+
+mod documents;
+mod homes;
+mod packages;
+mod purity;
+mod scripts;
+mod shape;
+mod sources;

@@ -13,19 +13,19 @@ pub(super) struct Assets {
 }
 
 impl Assets {
-    /// Looks in `KUBEBUILDER_ASSETS`, as envtest does, then in the cache that `make control-plane` fills.
+    /// Looks in `KUBEBUILDER_ASSETS`, as envtest does, then in the cache that `make setup` fills.
     pub(super) fn find() -> Result<Self, String> {
         let folder = folders().find(|folder| folder.join("kube-apiserver").is_file()).ok_or_else(|| {
             format!(
                 "no Kubernetes control plane on this machine: no kube-apiserver in KUBEBUILDER_ASSETS nor in {}; \
-                 `make control-plane` puts one there",
+                 `make setup` puts one there",
                 cache().join("kubernetes-*").display()
             )
         })?;
         let etcd = [folder.join("etcd"), "/usr/bin/etcd".into(), "/usr/local/bin/etcd".into()]
             .into_iter()
             .find(|program| program.is_file())
-            .ok_or("no etcd on this machine; `make control-plane` installs it")?;
+            .ok_or("no etcd on this machine; `make setup` installs it")?;
         let minor = minor_version(&folder)?;
         Ok(Self { folder, etcd, minor })
     }
@@ -36,7 +36,7 @@ impl Assets {
         match program.is_file() {
             true => Ok(program),
             false => Err(format!(
-                "no {name} in {}; `make control-plane` builds a complete control plane, then unset \
+                "no {name} in {}; `make setup` builds a complete control plane, then unset \
                  KUBEBUILDER_ASSETS",
                 self.folder.display()
             )),

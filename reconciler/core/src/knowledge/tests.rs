@@ -1,3 +1,5 @@
+//! What the state machine promises, command by command.
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -1,0 +1,44 @@
+//! The programs under test, as cargo built them for the profile that runs.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::folder;
+
+/// `qonnect`. Panics with the way out if it is missing or older than its sources.
+pub fn qonnect() -> PathBuf {
+    built("qonnect", &["schema/src", "reconciler"])
+}
+
+/// `qonnect-agent`. Panics with the way out if it is missing or older than its sources.
+pub fn agent() -> PathBuf {
+    built("qonnect-agent", &["schema/src", "reconciler/git", "agent"])
+}
+
+/// Cargo does not build the programs of other packages for a test: one would try yesterday's, or none.
+fn built(name: &str, sources: &[&str]) -> PathBuf {
+    let program = folder::programs().join(name);
+    let Ok(written) = program.metadata().and_then(|metadata| metadata.modified()) else {
+        panic!("there is no {}; `cargo build --workspace --bins` builds it", program.display());
+    };
+    let newest = sources.iter().filter_map(|folder| newest_source(&folder::repository().join(folder))).max();
+    if let Some((changed, source)) = newest
+        && changed > written
+    {
+        let (program, source) = (program.display(), source.display());
+        panic!("{program} is older than {source}; `cargo build --workspace --bins` brings it up to date");
+    }
+    program
+}
+
+fn newest_source(folder: &Path) -> Option<(SystemTime, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = |path: PathBuf| match path.is_dir() {
+        true => newest_source(&path),
+        false if path.extension().is_some_and(|extension| extension == "rs") => {
+            Some((path.metadata().and_then(|metadata| metadata.modified()).ok()?, path))
+        }
+        false => None,
+    };
+    entries.filter_map(newest).max()
+}
