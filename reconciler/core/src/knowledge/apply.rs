@@ -170,6 +170,7 @@ impl Knowledge {
             files: BTreeMap::new(),
             placements: BTreeMap::new(),
             releases: BTreeMap::new(),
+            notes: Vec::new(),
             outcome: outcome.clone(),
             ..Intent::clone(&intent)
         };
@@ -203,13 +204,15 @@ impl Knowledge {
             };
             Arc::make_mut(&mut self.revisions)[at] = Arc::new(record);
         }
-        let message = format!("published as {}", abbreviated(&intent.commit));
-        self.tell(
-            EventSeverity::Normal,
-            "Published",
-            format!("revision/{}", abbreviated(&intent.revision)),
-            message,
-        );
+        for note in &intent.notes {
+            self.tell(note.severity, &note.reason, note.regarding.clone(), &note.message);
+        }
+        // The commit that begins a leadership carries out no revision.
+        if !intent.revision.is_empty() {
+            let regarding = format!("revision/{}", abbreviated(&intent.revision));
+            let message = format!("published as {}", abbreviated(&intent.commit));
+            self.tell(EventSeverity::Normal, "Published", regarding, message);
+        }
     }
 
     fn deployed(

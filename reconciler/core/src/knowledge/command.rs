@@ -83,14 +83,26 @@ pub struct Intent {
     pub revision: String,
     pub kb_index: u64,
     /// Changed files, bytes included; `None` deletes. With the message and the time they give the same commit
-    /// again. Dropped, as are `placements` and `releases`, once the outcome is known.
+    /// again. Dropped, as are `placements`, `releases` and `notes`, once the outcome
+    /// is known.
     pub files: BTreeMap<String, Option<String>>,
     pub message: String,
     pub time: Timestamp,
     /// What the commit makes known; adopted with the outcome `Published`. `None` forgets an application.
     pub placements: BTreeMap<String, Option<Placement>>,
     pub releases: BTreeMap<String, ReleaseHint>,
+    /// What readers are told once it is published.
+    pub notes: Vec<Note>,
     pub outcome: Outcome,
+}
+
+/// An event before it has a number and a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub severity: EventSeverity,
+    pub reason: String,
+    pub regarding: String,
+    pub message: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Answer, Change, Command, Good, Intent, Outcome};
+pub use command::{Answer, Change, Command, Good, Intent, Note, Outcome};
 use keys::Keys;
 
 /// The state at one index.

@@ -64,6 +64,7 @@ fn intent(id: &str, epoch: Epoch) -> Intent {
         message: "m".into(),
         time: Timestamp::UNIX_EPOCH,
         placements: BTreeMap::new(),
+        notes: Vec::new(),
         releases: BTreeMap::from([("fog".into(), hint)]),
         outcome: Outcome::Unknown,
     }

@@ -1,0 +1,106 @@
+//! The files that should stand on the deploy branch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use qonnect_schema::revision::ApplicationSource;
+use qonnect_schema::{Placement, layout};
+
+use super::{AllCopies, Input, component_folder, document};
+use crate::render::{self, Context, Endpoint};
+use crate::rollout::Copies;
+
+type Tree = BTreeMap<String, Arc<[u8]>>;
+
+/// The rendered objects of every cluster.
+pub(super) fn files(input: &Input<'_>, copies: &AllCopies) -> Tree {
+    let mut tree = frozen(input);
+    for (name, source) in &input.revision.applications {
+        if let Some(copies) = copies.get(name) {
+            application(input, source, copies, &mut tree);
+        }
+    }
+    tree
+}
+
+fn application(
+    input: &Input<'_>,
+    source: &ApplicationSource,
+    copies: &BTreeMap<String, Copies>,
+    tree: &mut Tree,
+) {
+    let name = source.application.name();
+    let mut by_cluster: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for component in &source.application.spec.components {
+        for cluster in copies.get(&component.name).into_iter().flat_map(|copies| &copies.on) {
+            by_cluster.entry(cluster).or_default().push(component);
+        }
+    }
+    for (cluster, components) in by_cluster {
+        let Some(target) = input.revision.clusters.get(cluster) else { continue };
+        let endpoints = endpoints(input, source, copies, cluster);
+        let context = Context {
+            cluster: target,
+            source,
+            endpoints: &endpoints,
+            cluster_scoped: &input.revision.fleet.cluster_scoped,
+        };
+        let (file, bytes) = render::namespace(source);
+        tree.insert(format!("{}/{name}/{file}", layout::cluster_folder(cluster)), bytes);
+        for component in components {
+            let folder = component_folder(cluster, name, &component.name);
+            let files = render::component(component, &context).into_iter();
+            tree.extend(files.map(|(file, bytes)| (format!("{folder}/{file}"), bytes)));
+        }
+    }
+}
+
+/// Where `cluster` reaches each component. One that runs nowhere keeps the name of its Service, so that its
+/// callers start.
+fn endpoints<'a>(
+    input: &Input<'_>,
+    source: &'a ApplicationSource,
+    copies: &BTreeMap<String, Copies>,
+    cluster: &str,
+) -> BTreeMap<&'a str, Endpoint> {
+    let components = source.application.spec.components.iter();
+    components
+        .map(|callee| {
+            let used = copies.get(&callee.name).map(|copies| copies.callers_use.as_str());
+            let elsewhere =
+                used.filter(|used| *used != cluster).and_then(|used| input.revision.clusters.get(used));
+            let manifests = source.manifests.get(&callee.name).map_or(&[][..], Vec::as_slice);
+            (callee.name.as_str(), render::endpoint(callee, manifests, elsewhere))
+        })
+        .collect()
+}
+
+/// What is deployed of applications whose source cannot be read.
+fn frozen(input: &Input<'_>) -> Tree {
+    if input.frozen.is_empty() {
+        return Tree::new();
+    }
+    let application = |path: &str| path.split('/').nth(2).map(str::to_owned);
+    let files = input.deployed.files.iter().filter(|(path, _)| {
+        path.starts_with(layout::CLUSTERS)
+            && application(path).is_some_and(|name| input.frozen.contains(&name))
+    });
+    files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+}
+
+/// The `Placement` of each application: written anew where its decision changed, as it was elsewhere.
+pub(super) fn placements(input: &Input<'_>, changed: &BTreeMap<String, Option<Placement>>, tree: &mut Tree) {
+    for (name, placement) in changed {
+        if let Some(placement) = placement {
+            tree.insert(layout::placement(name), document(placement));
+        }
+    }
+    for (name, placement) in &input.snapshot.placements {
+        if changed.contains_key(name) {
+            continue;
+        }
+        let path = layout::placement(name);
+        let written = input.deployed.files.get(&path).filter(|_| !input.deployed.foreign).cloned();
+        tree.insert(path, written.unwrap_or_else(|| document(placement)));
+    }
+}

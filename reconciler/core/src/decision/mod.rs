@@ -1,0 +1,266 @@
+//! From a plan and what stands on the deploy branch to the draft of a commit, or to nothing.
+//!
+//! *Guarantees:* the same input gives the same draft, and with it the same commit id. A file changes only when
+//! its decision or its rendered bytes do; without such a change there is no draft. Paths that leads own are
+//! brought to what was decided, whoever changed them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use qonnect_schema::api::ReleaseHint;
+use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, PlacementSpec};
+use qonnect_schema::revision::{ApplicationSource, Revision};
+use qonnect_schema::{Epoch, Placement, SnapshotSpec, layout, yaml};
+use sha2::{Digest, Sha256};
+
+use crate::placement::Plan;
+use crate::rollout::{self, Copies, Progress, Step, World};
+
+mod deployed;
+pub use deployed::Deployed;
+
+mod desired;
+
+mod message;
+pub use message::Note;
+
+mod release;
+pub use release::NewRelease;
+
+#[cfg(test)]
+mod tests;
+
+/// Everything that a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub revision: &'a Revision,
+    /// Applications that are held without a readable source: what is deployed of them stays, byte by byte.
+    pub frozen: &'a BTreeSet<String>,
+    pub plan: &'a Plan,
+    pub snapshot: &'a SnapshotSpec,
+    /// The newest release of each cluster that the Knowledge Base knows.
+    pub releases: &'a BTreeMap<String, ReleaseHint>,
+    pub deployed: &'a Deployed,
+    pub epoch: Epoch,
+}
+
+/// A commit of the deploy branch before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    pub intent: String,
+    pub epoch: Epoch,
+    pub base: Option<String>,
+    /// The commit of the spec branch; empty for a barrier.
+    pub revision: String,
+    pub kb_index: u64,
+    /// Changed files; `None` deletes.
+    pub files: BTreeMap<String, Option<Arc<[u8]>>>,
+    pub message: String,
+    pub time: Timestamp,
+    /// Changed placements; `None` forgets an application.
+    pub placements: BTreeMap<String, Option<Placement>>,
+    pub releases: BTreeMap<String, NewRelease>,
+    /// What readers are told once it is published.
+    pub notes: Vec<Note>,
+}
+
+/// Runners-up that a `Placement` keeps for each component; `explain` shows all of them, scored now.
+const RUNNERS_UP_MAX: usize = 5;
+
+/// Refused clusters that a `Placement` keeps for each component.
+const REFUSED_MAX: usize = 20;
+
+/// What to commit, if anything.
+pub fn decide(input: &Input<'_>) -> Option<Draft> {
+    let world = World {
+        revision: input.revision,
+        plan: input.plan,
+        snapshot: input.snapshot,
+        releases: input.releases,
+    };
+    let mut progress = rollout::roll_out(&world);
+    progress.retain(|application, _| !input.frozen.contains(application));
+    let intent = intent_id(input);
+    let steps = steps(input, &progress);
+    let placements = changed_placements(input, progress.clone());
+    let copies = progress.into_iter().map(|(name, components)| (name, copies(components))).collect();
+
+    let mut tree = desired::files(input, &copies);
+    let releases = release::releases(input, &copies, &intent, &mut tree);
+    desired::placements(input, &placements, &mut tree);
+    let files = input.deployed.changes(&tree);
+    if files.is_empty() {
+        return None;
+    }
+    let message = message::message(input, &intent, &steps, &files);
+    Some(Draft {
+        intent,
+        epoch: input.epoch,
+        base: input.deployed.tip.clone(),
+        revision: input.revision.commit.clone(),
+        kb_index: input.snapshot.index,
+        files,
+        message,
+        time: input.revision.time.max(input.deployed.time),
+        placements,
+        releases,
+        notes: message::notes(&steps),
+    })
+}
+
+/// An empty commit that closes the branch to every older leadership.
+pub fn barrier(deployed: &Deployed, epoch: Epoch, kb_index: u64) -> Draft {
+    let intent = digest(&["barrier", deployed.tip.as_deref().unwrap_or_default(), &epoch.to_string()]);
+    let subject = format!("begin epoch {epoch}");
+    Draft {
+        message: message::with_trailers(&subject, epoch, "", kb_index, &intent),
+        intent,
+        epoch,
+        base: deployed.tip.clone(),
+        revision: String::new(),
+        kb_index,
+        files: BTreeMap::new(),
+        time: deployed.time,
+        placements: BTreeMap::new(),
+        releases: BTreeMap::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// By application and component: where its objects are. Without an entry it has none.
+type AllCopies = BTreeMap<String, BTreeMap<String, Copies>>;
+
+fn copies(components: BTreeMap<String, Progress>) -> BTreeMap<String, Copies> {
+    let placed = components.into_iter();
+    placed.filter_map(|(name, progress)| Some((name, rollout::copies(&progress.placement)?))).collect()
+}
+
+/// One change of one component, or the end of an application.
+#[derive(Debug, Clone, PartialEq)]
+struct Change {
+    application: String,
+    /// Empty for the whole application.
+    component: String,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum What {
+    Step(Step),
+    Removed,
+}
+
+fn steps(input: &Input<'_>, progress: &BTreeMap<String, BTreeMap<String, Progress>>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (application, components) in progress {
+        for (component, progress) in components.iter().filter(|(_, progress)| progress.step != Step::Stayed) {
+            let what = What::Step(progress.step.clone());
+            changes.push(Change { application: application.clone(), component: component.clone(), what });
+        }
+    }
+    for (application, placement) in &input.snapshot.placements {
+        if input.frozen.contains(application) {
+            continue;
+        }
+        let removed = |component: &str| Change {
+            application: application.clone(),
+            component: component.into(),
+            what: What::Removed,
+        };
+        match progress.get(application) {
+            None => changes.push(removed("")),
+            Some(now) => {
+                let gone = placement.spec.components.keys().filter(|name| !now.contains_key(*name));
+                changes.extend(gone.map(|name| removed(name)));
+            }
+        }
+    }
+    changes
+}
+
+/// Placements whose decision is another one now.
+fn changed_placements(
+    input: &Input<'_>,
+    progress: BTreeMap<String, BTreeMap<String, Progress>>,
+) -> BTreeMap<String, Option<Placement>> {
+    let known = &input.snapshot.placements;
+    let gone = known.keys().filter(|name| !progress.contains_key(*name) && !input.frozen.contains(*name));
+    let mut changed: BTreeMap<_, _> = gone.map(|name| (name.clone(), None)).collect();
+    for (name, components) in progress {
+        let same = known.get(&name).is_some_and(|placement| {
+            placement.spec.components.len() == components.len()
+                && components.values().all(|progress| progress.step == Step::Stayed)
+        });
+        if same {
+            continue;
+        }
+        let strategy = input.revision.applications.get(&name).map(|source| source.application.spec.strategy);
+        let spec = PlacementSpec {
+            revision: input.revision.commit.clone(),
+            kb_index: input.snapshot.index,
+            epoch: input.epoch,
+            strategy: strategy.unwrap_or_default(),
+            components: components.into_iter().map(|(name, progress)| (name, shortened(progress))).collect(),
+        };
+        changed.insert(name.clone(), Some(Placement::new(name, spec)));
+    }
+    changed
+}
+
+/// Keeps the best runners-up and the first refusals: a fleet of thousands would fill the file with the rest.
+fn shortened(progress: Progress) -> ComponentPlacement {
+    let (mut runners_up, mut refused): (Vec<Candidate>, Vec<Candidate>) =
+        progress.placement.others.into_iter().partition(|other| other.refused.is_none());
+    runners_up.truncate(RUNNERS_UP_MAX);
+    refused.truncate(REFUSED_MAX);
+    runners_up.append(&mut refused);
+    ComponentPlacement { others: runners_up, ..progress.placement }
+}
+
+/// The components of an application, callees first; of equals the one that stands first.
+fn callees_first(source: &ApplicationSource) -> Vec<&str> {
+    fn visit<'a>(
+        source: &'a ApplicationSource,
+        name: &'a str,
+        seen: &mut BTreeSet<&'a str>,
+        order: &mut Vec<&'a str>,
+    ) {
+        let components = &source.application.spec.components;
+        let Some(component) = components.iter().find(|component| component.name == name) else { return };
+        if seen.insert(name) {
+            component.depends_on.iter().for_each(|on| visit(source, &on.component, seen, order));
+            order.push(name);
+        }
+    }
+    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+    for component in &source.application.spec.components {
+        visit(source, &component.name, &mut seen, &mut order);
+    }
+    order
+}
+
+/// The same inputs give the same intent; after each outcome the index is another one.
+fn intent_id(input: &Input<'_>) -> String {
+    digest(&[
+        "decision",
+        input.deployed.tip.as_deref().unwrap_or_default(),
+        &input.epoch.to_string(),
+        &input.revision.commit,
+        &input.snapshot.index.to_string(),
+    ])
+}
+
+/// Short enough for a trailer; 64 bits keep the intents of one branch apart.
+fn digest(parts: &[&str]) -> String {
+    let hash = Sha256::digest(parts.join("\n"));
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn document<T: serde::Serialize>(document: &T) -> Arc<[u8]> {
+    yaml::to_string(document).expect("our documents have a YAML form").into_bytes().into()
+}
+
+fn component_folder(cluster: &str, application: &str, component: &str) -> String {
+    format!("{}/{application}/{component}", layout::cluster_folder(cluster))
+}
