@@ -1,1 +1,177 @@
 //! Make before break: which copies of a component exist while it moves, and whom its callers use.
+//!
+//! ```text
+//!             placed on the target         Ready there             callers Ready
+//!  settled ──────────────────────▶ placing ───────────▶ repointing ─────────────▶ settled, old copy dropped
+//!                                     │                      │
+//!                 deadline, plan back │                      │ deadline, plan back
+//!                                     ▼                      ▼
+//!                    settled at the source            repointing, the other way round
+//! ```
+//!
+//! The phase and its deadline stand in the `Placement`: Git alone recovers a move. A lost source leaves the
+//! target as the only copy, a lost target the source.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use qonnect_schema::SnapshotSpec;
+use qonnect_schema::api::ReleaseHint;
+use qonnect_schema::documents::application::Component;
+use qonnect_schema::documents::placement::{ComponentPlacement, Move, MovePhase};
+use qonnect_schema::documents::snapshot::{ClusterStatus, Health};
+use qonnect_schema::revision::{ApplicationSource, Revision};
+
+use crate::placement::Plan;
+
+mod step;
+#[cfg(test)]
+mod tests;
+
+/// What rolling out reads.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    pub revision: &'a Revision,
+    pub plan: &'a Plan,
+    /// With the placements that are published.
+    pub snapshot: &'a SnapshotSpec,
+    /// The newest release of each cluster.
+    pub releases: &'a BTreeMap<String, ReleaseHint>,
+}
+
+/// Where the objects of one component are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    pub on: BTreeSet<String>,
+    pub callers_use: String,
+}
+
+/// The next state of one component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    pub placement: ComponentPlacement,
+    pub step: Step,
+}
+
+/// What changed, for readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Stayed,
+    Placed {
+        to: String,
+    },
+    /// No cluster takes it.
+    Unplaced,
+    Started {
+        from: String,
+        to: String,
+    },
+    /// Ready on the target: its callers change over.
+    Repointed {
+        from: String,
+        to: String,
+    },
+    Finished {
+        from: String,
+        to: String,
+    },
+    /// Its cluster is lost.
+    FailedOver {
+        from: String,
+        to: String,
+    },
+    RolledBack {
+        from: String,
+        to: String,
+        why: &'static str,
+    },
+}
+
+/// The next state of every component of the revision, by application.
+pub fn roll_out(world: &World<'_>) -> BTreeMap<String, BTreeMap<String, Progress>> {
+    let applications = world.revision.applications.iter();
+    applications.map(|(name, source)| (name.clone(), application(world, name, source))).collect()
+}
+
+fn application(world: &World<'_>, name: &str, source: &ApplicationSource) -> BTreeMap<String, Progress> {
+    let wanted = world.plan.applications.get(name);
+    let deployed = world.snapshot.placements.get(name);
+    let components = source.application.spec.components.iter();
+    components
+        .map(|component| {
+            let wanted = wanted.and_then(|plan| plan.components.get(&component.name));
+            let deployed = deployed.and_then(|placement| placement.spec.components.get(&component.name));
+            let subject = step::Subject { world, application: name, source, component };
+            (component.name.clone(), subject.next(deployed, wanted))
+        })
+        .collect()
+}
+
+/// The copies that a placement asks for; `None` where no cluster takes the component.
+pub fn copies(placement: &ComponentPlacement) -> Option<Copies> {
+    let cluster = placement.cluster.clone()?;
+    let Some(moving) = &placement.moving else {
+        return Some(Copies { on: BTreeSet::from([cluster.clone()]), callers_use: cluster });
+    };
+    let callers_use = match moving.phase {
+        MovePhase::Placing => moving.from.clone(),
+        MovePhase::Repointing => cluster.clone(),
+    };
+    Some(Copies { on: BTreeSet::from([cluster, moving.from.clone()]), callers_use })
+}
+
+/// The next moment at which the clock alone changes something: a phase ends, or a move may be tried again.
+pub fn next_deadline(snapshot: &SnapshotSpec) -> Option<Timestamp> {
+    let components = snapshot.placements.values().flat_map(|placement| placement.spec.components.values());
+    components
+        .flat_map(|component| {
+            let phase = component.moving.as_ref().map(|moving| moving.deadline);
+            [phase, component.gave_up.as_ref().map(|gave_up| gave_up.until)]
+        })
+        .flatten()
+        .filter(|at| *at > snapshot.now)
+        .min()
+}
+
+impl World<'_> {
+    /// A cluster that has left the fleet is as good as lost.
+    fn lost(&self, cluster: &str) -> bool {
+        !self.revision.clusters.contains_key(cluster)
+            || self.snapshot.clusters.get(cluster).is_some_and(|state| state.status == ClusterStatus::Lost)
+    }
+
+    /// Whether a cluster has applied its newest release to a component, and whether that is Ready.
+    fn applied(&self, cluster: &str, application: &str, component: &str) -> (bool, bool) {
+        let newest = self.releases.get(cluster).map_or(0, |release| release.generation);
+        let status = self.snapshot.clusters.get(cluster).and_then(|state| {
+            state.components.iter().find(|s| s.application == application && s.component == component)
+        });
+        let applied = status.filter(|status| status.generation >= newest);
+        (applied.is_some(), applied.is_some_and(|status| status.health == Health::Ready))
+    }
+
+    /// Whether the callers of a component run on with its newest address.
+    ///
+    /// A caller that moves counts with both copies: the one that is in use must be Ready, the other must at
+    /// least have been told.
+    fn callers_settled(&self, application: &str, source: &ApplicationSource, callee: &str) -> bool {
+        let placements = self.snapshot.placements.get(application);
+        callers(source, callee).all(|caller| {
+            let placed = placements.and_then(|placement| placement.spec.components.get(&caller.name));
+            let Some(copies) = placed.and_then(copies) else { return true };
+            copies.on.iter().filter(|cluster| !self.lost(cluster)).all(|cluster| {
+                let (told, ready) = self.applied(cluster, application, &caller.name);
+                if *cluster == copies.callers_use { ready } else { told }
+            })
+        })
+    }
+}
+
+fn callers<'a>(source: &'a ApplicationSource, callee: &'a str) -> impl Iterator<Item = &'a Component> {
+    let components = source.application.spec.components.iter();
+    components.filter(move |component| component.depends_on.iter().any(|on| on.component == callee))
+}
+
+fn moving(from: &str, phase: MovePhase, deadline: Timestamp) -> Option<Move> {
+    Some(Move { from: from.into(), phase, deadline })
+}

@@ -1,1 +1,35 @@
 //! Fetch, read and publish: the only home of libgit2, for leads and agents alike.
+//!
+//! libgit2 keeps the objects; the smart protocol is spoken here, because three things matter that its own
+//! transports do not give: every operation ends at its deadline, a push is an exact compare-and-swap whose
+//! outcome is known or honestly unknown, and a tip that is known already costs one exchange, not three.
+
+mod mirror;
+pub use mirror::{Depth, Mirror};
+
+mod remote;
+pub use remote::{Credentials, Remote};
+
+mod fetch;
+
+mod publish;
+pub use publish::Push;
+
+mod local;
+
+mod commit;
+pub use commit::{Commit, CommitDraft};
+
+mod tree;
+pub use tree::Limits;
+
+mod link;
+
+mod packet;
+
+mod deadline;
+
+mod store;
+
+mod error;
+pub use error::Error;

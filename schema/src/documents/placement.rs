@@ -30,7 +30,7 @@ pub struct PlacementSpec {
     pub components: BTreeMap<String, ComponentPlacement>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ComponentPlacement {
     /// Where it runs, or is going to run; absent if no cluster takes it.

@@ -1,0 +1,195 @@
+//! Smart HTTP through reqwest and rustls, with tokens that stay with their host.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{StatusCode, Url};
+
+use super::{References, Reply, Service};
+use crate::deadline::Deadline;
+use crate::error::{Error, plain};
+use crate::remote::Credentials;
+
+/// A host that does not take a connection within this time is taken to be away.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// More are a loop.
+const REDIRECTS_MAX: usize = 5;
+
+pub(crate) struct Http {
+    configured: Url,
+    /// Where the repository is after redirects, once they were followed.
+    base: Url,
+    credentials: Credentials,
+    client: OnceCell<Client>,
+}
+
+impl Http {
+    pub(super) fn new(mut url: Url, credentials: Credentials) -> Result<Self, Error> {
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        if credentials != Credentials::None && !keeps_secrets(&url) {
+            let why = "a token would cross the network in clear; use https".to_owned();
+            return Err(Error::Url { url: url.to_string(), why });
+        }
+        Ok(Self { base: url.clone(), configured: url, credentials, client: OnceCell::new() })
+    }
+
+    pub(super) fn ask(&mut self, service: Service, deadline: Deadline) -> Result<References, Error> {
+        let mut at = below(&self.configured, "info/refs");
+        at.set_query(Some(&format!("service={}", service.name())));
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.send(self.client()?.get(at.clone()), &at, deadline)?;
+            if !response.status().is_redirection() {
+                self.base = base_of(&at)?;
+                let mut advertised = accept(response, service, "advertisement")?;
+                return References::read(&mut advertised, true, deadline);
+            }
+            at = redirected(&at, &response)?;
+        }
+        Err(Error::Protocol { detail: format!("more than {REDIRECTS_MAX} redirects") })
+    }
+
+    pub(super) fn call(
+        &mut self,
+        service: Service,
+        request: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
+        let mut response = self.post(service, request.clone(), deadline)?;
+        if response.status().is_redirection() {
+            // It was not acted upon; asking for references finds out where the repository went.
+            self.ask(service, deadline)?;
+            response = self.post(service, request, deadline)?;
+        }
+        Ok(Box::new(accept(response, service, "result")?))
+    }
+
+    fn post(&self, service: Service, request: Vec<u8>, deadline: Deadline) -> Result<Response, Error> {
+        let at = below(&self.base, service.name());
+        let request = self
+            .client()?
+            .post(at.clone())
+            .header(CONTENT_TYPE, format!("application/x-{}-request", service.name()))
+            .header(ACCEPT, format!("application/x-{}-result", service.name()))
+            .body(request);
+        self.send(request, &at, deadline)
+    }
+
+    fn send(&self, request: RequestBuilder, at: &Url, deadline: Deadline) -> Result<Response, Error> {
+        let request = match self.credentials.basic()? {
+            Some((user, secret)) if at.origin() == self.configured.origin() => {
+                request.basic_auth(user, Some(secret))
+            }
+            _ => request,
+        };
+        request.timeout(deadline.left()?).send().map_err(|error| explain(error, deadline))
+    }
+
+    /// Made at the first use, because that is where it may block.
+    fn client(&self) -> Result<&Client, Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let mut client = Client::builder()
+            // Some hosts serve git only to what calls itself git.
+            .user_agent(concat!("git/2 (qonnect ", env!("CARGO_PKG_VERSION"), ")"))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_MAX)
+            .timeout(None);
+        if is_loopback(&self.configured) {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| Error::Unreachable { detail: chain(&error) })?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// Whether nobody between us and the host can read along.
+fn keeps_secrets(url: &Url) -> bool {
+    url.scheme() == "https" || is_loopback(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn below(base: &Url, name: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{name}", base.path()));
+    url
+}
+
+fn base_of(at: &Url) -> Result<Url, Error> {
+    let path = at.path().strip_suffix("/info/refs").ok_or_else(|| Error::Protocol {
+        detail: format!("a redirect to {}, which is not where references are", shown(at)),
+    })?;
+    let mut base = at.clone();
+    base.set_path(path);
+    base.set_query(None);
+    Ok(base)
+}
+
+fn redirected(from: &Url, response: &Response) -> Result<Url, Error> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let to = location
+        .and_then(|location| from.join(location).ok())
+        .ok_or_else(|| Error::Protocol { detail: "a redirect to nowhere".into() })?;
+    if !matches!(to.scheme(), "http" | "https") || (from.scheme() == "https" && to.scheme() != "https") {
+        return Err(Error::Protocol { detail: format!("a redirect to {}, which is less safe", shown(&to)) });
+    }
+    Ok(to)
+}
+
+/// A URL without what a host may have hidden in it.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+/// The response, if it is git's answer.
+fn accept(response: Response, service: Service, what: &str) -> Result<Response, Error> {
+    let status = response.status();
+    let detail = format!("{} answered {status}", shown(response.url()));
+    if !status.is_success() {
+        return Err(match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Auth { detail },
+            StatusCode::NOT_FOUND | StatusCode::GONE => Error::NotFound { detail },
+            StatusCode::TOO_MANY_REQUESTS => Error::Unreachable { detail },
+            status if status.is_server_error() => Error::Broken { detail },
+            _ => Error::Remote { detail },
+        });
+    }
+    let expected = format!("application/x-{}-{what}", service.name());
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if kind != expected.as_bytes() {
+        let detail = format!("{} sent `{}`", shown(response.url()), plain(kind));
+        return Err(Error::Protocol { detail });
+    }
+    Ok(response)
+}
+
+fn explain(error: reqwest::Error, deadline: Deadline) -> Error {
+    let error = error.without_url();
+    if deadline.left().is_err() || (error.is_timeout() && !error.is_connect()) {
+        return deadline.explain(&std::io::ErrorKind::TimedOut.into());
+    }
+    let detail = chain(&error);
+    if error.is_connect() { Error::Unreachable { detail } } else { Error::Broken { detail } }
+}
+
+/// The message with those of its causes: reqwest's own says only that something failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
