@@ -1,1 +1,7 @@
-//! Tests: planning.
+//! Decisions: a scenario in, a readable plan out.
+
+mod borda;
+mod filters;
+mod moves;
+mod objective;
+mod scenario;

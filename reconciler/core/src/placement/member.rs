@@ -1,0 +1,141 @@
+//! A cluster as planning sees it: its nodes, what they have left, and what they cost, burn and deliver.
+//!
+//! A rate comes from the first that knows it: a valid signal, the node itself (its label, or its entry in the
+//! `Cluster` document until an agent has reported), the cluster's defaults, the fleet's.
+
+use qonnect_schema::documents::cluster::DeclaredNode;
+use qonnect_schema::documents::fleet::FleetDefaults;
+use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node, Resources};
+use qonnect_schema::{Cluster, SnapshotSpec};
+
+use super::signals::{Current, PowerModel};
+
+/// CPU in thousandths, bytes of memory, bytes of storage, pods.
+pub(super) type Amounts = [u64; 4];
+
+pub(super) fn amounts(resources: &Resources) -> Amounts {
+    [resources.cpu.0, resources.memory.0, resources.storage.0, u64::from(resources.pods)]
+}
+
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    pub(super) name: &'a str,
+    pub(super) cluster: &'a Cluster,
+    pub(super) status: ClusterStatus,
+    /// What the cluster says of our components; `None` until it has reported.
+    pub(super) state: Option<&'a ClusterState>,
+    /// The nodes that take pods, by name.
+    pub(super) nodes: Vec<Space>,
+    /// Why other nodes take none, by name of the node.
+    pub(super) unusable: Vec<(String, String)>,
+    /// All nodes, alike ones together: what is charged must not change when a node falls ill.
+    pub(super) profiles: Vec<Profile>,
+    pub(super) power: Option<PowerModel>,
+    pub(super) pue: f64,
+    /// gCO₂e per kWh.
+    pub(super) intensity: f64,
+}
+
+/// What foreign pods leave of a node.
+#[derive(Debug, Clone)]
+pub(super) struct Space {
+    pub(super) name: String,
+    pub(super) free: Amounts,
+    /// Which of the profiles it has.
+    pub(super) profile: usize,
+}
+
+/// Nodes that are alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Profile {
+    pub(super) count: u32,
+    pub(super) allocatable: Amounts,
+    /// Currency per node-hour.
+    pub(super) price: f64,
+    /// kWh per vCPU-hour.
+    pub(super) energy: f64,
+    /// Bits per second.
+    pub(super) bandwidth: u64,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        signals: &Current<'_>,
+        defaults: &FleetDefaults,
+        snapshot: &'a SnapshotSpec,
+    ) -> Self {
+        let name = cluster.name();
+        let state = snapshot.clusters.get(name);
+        let region = cluster.spec.region.as_deref();
+        let mut member = Self {
+            name,
+            cluster,
+            status: state.map_or(ClusterStatus::Unknown, |state| state.status),
+            state,
+            nodes: Vec::new(),
+            unusable: Vec::new(),
+            profiles: Vec::new(),
+            power: signals.power.get(name).copied(),
+            pue: signals.pue.get(name).copied().unwrap_or(defaults.pue),
+            intensity: region
+                .and_then(|region| signals.intensity.get(region).copied())
+                .unwrap_or(defaults.grid_intensity),
+        };
+        let price = signals.prices.get(name).copied();
+        let mut nodes = match state.and_then(|state| state.nodes.clone()) {
+            Some(nodes) => nodes,
+            None => cluster.spec.nodes.iter().flat_map(declared).collect(),
+        };
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        for node in nodes {
+            let rates = &cluster.spec.defaults;
+            member.take(
+                &node,
+                Profile {
+                    count: 1,
+                    allocatable: amounts(&node.allocatable),
+                    price: price.unwrap_or_else(|| node.price.or(rates.price).unwrap_or(defaults.price).0),
+                    energy: node.energy.or(rates.energy).unwrap_or(defaults.energy).0,
+                    bandwidth: node.bandwidth.or(rates.bandwidth).unwrap_or(defaults.bandwidth).0,
+                },
+            );
+        }
+        member
+    }
+
+    fn take(&mut self, node: &Node, profile: Profile) {
+        let alike = |known: &Profile| Profile { count: 1, ..*known } == profile;
+        let index = self.profiles.iter().position(alike).unwrap_or(self.profiles.len());
+        match self.profiles.get_mut(index) {
+            Some(known) => known.count += 1,
+            None => self.profiles.push(profile),
+        }
+        let reason = if !node.ready {
+            "is not ready".to_owned()
+        } else if node.unschedulable {
+            "is unschedulable".to_owned()
+        } else if !node.pressures.is_empty() {
+            format!("has {}", node.pressures.join(", "))
+        } else {
+            let foreign = amounts(&node.foreign);
+            let free = std::array::from_fn(|i| profile.allocatable[i].saturating_sub(foreign[i]));
+            self.nodes.push(Space { name: node.name.clone(), free, profile: index });
+            return;
+        };
+        self.unusable.push((node.name.clone(), reason));
+    }
+}
+
+/// A declared node as an agent would report it; of several alike each gets a number.
+fn declared(node: &DeclaredNode) -> impl Iterator<Item = Node> {
+    (1..=node.count).map(move |number| Node {
+        name: if node.count == 1 { node.name.clone() } else { format!("{}-{number}", node.name) },
+        allocatable: Resources { cpu: node.cpu, memory: node.memory, storage: node.storage, pods: node.pods },
+        ready: true,
+        energy: node.energy,
+        price: node.price,
+        bandwidth: node.bandwidth,
+        ..Default::default()
+    })
+}

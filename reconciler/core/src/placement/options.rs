@@ -1,0 +1,134 @@
+//! The clusters that are possible for each component before anything new is placed.
+
+use qonnect_schema::documents::placement::{Filter, Refusal};
+
+use super::filter;
+use super::pack::plain;
+use super::problem::{Problem, micro};
+use super::state::Loads;
+
+/// A cluster that could take a component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    pub(super) member: usize,
+    /// What the component itself would add to the objective function there.
+    pub(super) value: i64,
+    /// What it would cost there, in millionths of the currency per hour.
+    pub(super) cost: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Options {
+    /// By component, in the order of the clusters.
+    of: Vec<Vec<Choice>>,
+    /// What the filters from `Tier` to `Lease` admit.
+    admitted: Vec<Vec<usize>>,
+    /// What of it has room, too: what latency and limit are asked about.
+    base: Vec<Vec<usize>>,
+    /// The least that each component can cost.
+    pub(super) least: Vec<i64>,
+}
+
+impl Options {
+    pub(super) fn new(problem: &Problem<'_>, loads: &mut Loads<'_, '_>) -> Self {
+        let members = 0..problem.members.len();
+        let admits = |item, member: &usize| filter::refused(problem, item, *member).is_none();
+        let admitted: Vec<Vec<usize>> = (0..problem.items.len())
+            .map(|item| members.clone().filter(|member| admits(item, member)).collect())
+            .collect();
+        let mut of: Vec<Vec<Choice>> = admitted
+            .iter()
+            .enumerate()
+            .map(|(item, admitted)| choices(problem, loads, item, admitted))
+            .collect();
+        let base: Vec<Vec<usize>> =
+            of.iter().map(|choices| choices.iter().map(|choice| choice.member).collect()).collect();
+        for (item, choices) in of.iter_mut().enumerate() {
+            choices.retain(|choice| out_of_reach(problem, &base, item, choice.member).is_none());
+        }
+        let least = of
+            .iter()
+            .enumerate()
+            .map(|(item, choices)| match choices.iter().map(|choice| choice.cost).min() {
+                Some(least) => least,
+                None => problem.items[item].home.map_or(0, |home| micro(problem.raw(item, home).cost)),
+            })
+            .collect();
+        let mut options = Self { of, admitted, base, least };
+        for item in 0..problem.items.len() {
+            if problem.app(item).limit.is_none() {
+                continue;
+            }
+            let mut choices = std::mem::take(&mut options.of[item]);
+            choices.retain(|choice| options.too_dear(problem, item, choice.cost).is_none());
+            options.of[item] = choices;
+        }
+        options
+    }
+
+    pub(super) fn of(&self, item: usize) -> &[Choice] {
+        &self.of[item]
+    }
+
+    /// The clusters that the filters from `Tier` to `Lease` admit.
+    pub(super) fn admitted(&self, item: usize) -> Vec<usize> {
+        self.admitted[item].clone()
+    }
+
+    pub(super) fn at(&self, item: usize, member: usize) -> Option<&Choice> {
+        let choices = &self.of[item];
+        choices.binary_search_by_key(&member, |choice| choice.member).ok().map(|at| &choices[at])
+    }
+
+    /// Why no placement of the neighbours, or of the rest of the application, could make this cluster possible.
+    pub(super) fn refusal(&self, problem: &Problem<'_>, item: usize, member: usize) -> Option<Refusal> {
+        let latency = || out_of_reach(problem, &self.base, item, member);
+        let limit = || self.too_dear(problem, item, micro(problem.raw(item, member).cost));
+        latency().or_else(limit)
+    }
+
+    /// Even with everything else where it is cheapest, the application would cost more than it may.
+    fn too_dear(&self, problem: &Problem<'_>, item: usize, cost: i64) -> Option<Refusal> {
+        let app = problem.app(item);
+        let limit = app.limit?;
+        let rest: i64 = app.items.clone().filter(|other| *other != item).map(|other| self.least[other]).sum();
+        (cost + rest > limit).then(|| dear(cost, rest, limit))
+    }
+}
+
+/// The refusal of a component that costs too much beside the rest of its application.
+pub(super) fn dear(cost: i64, rest: i64, limit: i64) -> Refusal {
+    let [cost, rest, limit] = [cost, rest, limit].map(|micro| micro as f64 / 1e6);
+    let message =
+        format!("costs {cost} per hour here and {rest} for the rest, the application may cost {limit}");
+    Refusal { filter: Filter::Limit, message }
+}
+
+/// The refusal of a cluster that is too far from a neighbour.
+pub(super) fn far(problem: &Problem<'_>, other: usize, there: usize, round_trip: u64, limit: u64) -> Refusal {
+    let (component, cluster) = (&problem.items[other].component.name, problem.members[there].name);
+    let [round_trip, limit] = [round_trip, limit].map(|us| plain(us, 0));
+    let message = format!("{round_trip}ms to {component} on {cluster}, at most {limit}ms are allowed");
+    Refusal { filter: Filter::Latency, message }
+}
+
+fn choices(problem: &Problem<'_>, loads: &mut Loads<'_, '_>, item: usize, admitted: &[usize]) -> Vec<Choice> {
+    let scales = &problem.app(item).scales;
+    let with_room = admitted.iter().copied().filter(|member| loads.fits(item, *member));
+    with_room
+        .map(|member| {
+            let raw = problem.raw(item, member);
+            Choice { member, value: scales.own(&raw, problem.moves(item, member)), cost: micro(raw.cost) }
+        })
+        .collect()
+}
+
+/// No cluster that could take a neighbour is near enough. A neighbour that no cluster takes holds nobody up.
+fn out_of_reach(problem: &Problem<'_>, base: &[Vec<usize>], item: usize, member: usize) -> Option<Refusal> {
+    problem.items[item].calls.iter().find_map(|call| {
+        let limit = call.limit?;
+        let theirs = base[call.other].iter().copied().chain(problem.items[call.other].home);
+        let (nearest, there) = theirs.map(|there| (problem.latencies.between(member, there), there)).min()?;
+        (nearest > limit).then(|| far(problem, call.other, there, nearest, limit))
+    })
+}

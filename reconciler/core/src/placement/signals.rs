@@ -1,0 +1,111 @@
+//! The signals that count at one moment: of several for the same thing, the newest.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use qonnect_schema::Signals;
+
+/// Signals that are true now. One whose time is still to come, or whose validity has ended, is as if absent.
+#[derive(Debug, Default)]
+pub(super) struct Current<'a> {
+    /// Currency per node-hour, by cluster.
+    pub(super) prices: BTreeMap<&'a str, f64>,
+    pub(super) power: BTreeMap<&'a str, PowerModel>,
+    /// gCO₂e per kWh, by region.
+    pub(super) intensity: BTreeMap<&'a str, f64>,
+    /// By cluster.
+    pub(super) pue: BTreeMap<&'a str, f64>,
+    /// Microseconds, between two clusters or regions in the order of their names.
+    pub(super) round_trips: BTreeMap<(&'a str, &'a str), u64>,
+}
+
+/// What a node draws.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct PowerModel {
+    pub(super) idle_watts: f64,
+    pub(super) max_watts: f64,
+}
+
+impl<'a> Current<'a> {
+    pub(super) fn at(now: Timestamp, signals: &'a BTreeMap<String, Signals>) -> Self {
+        let valid = |signals: &&Signals| {
+            signals.spec.time <= now && signals.spec.valid_until.is_none_or(|until| now < until)
+        };
+        let mut oldest_first: Vec<_> = signals.values().filter(valid).collect();
+        // Stable: of two with the same time, the later path wins.
+        oldest_first.sort_by_key(|signals| signals.spec.time);
+        let mut current = Self::default();
+        for signals in oldest_first {
+            current.take(signals);
+        }
+        current
+    }
+
+    fn take(&mut self, signals: &'a Signals) {
+        let spec = &signals.spec;
+        self.prices.extend(spec.prices.iter().map(|price| (price.cluster.as_str(), price.price.0)));
+        self.power.extend(spec.power_models.iter().map(|model| {
+            // A model that falls with load would reward waste.
+            let max_watts = model.max_watts.max(model.idle_watts);
+            (model.cluster.as_str(), PowerModel { idle_watts: model.idle_watts, max_watts })
+        }));
+        self.intensity
+            .extend(spec.grid_intensity.iter().map(|grid| (grid.region.as_str(), grid.grams_per_kwh)));
+        self.pue.extend(spec.pue.iter().map(|pue| (pue.cluster.as_str(), pue.pue)));
+        for trip in &spec.round_trips {
+            if let [a, b] = trip.between.as_slice() {
+                self.round_trips.insert(pair(a, b), trip.latency.0);
+            }
+        }
+    }
+
+    pub(super) fn round_trip(&self, a: &str, b: &str) -> Option<u64> {
+        self.round_trips.get(&pair(a, b)).copied()
+    }
+}
+
+/// A round trip is the same in both directions.
+fn pair<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
+    if a <= b { (a, b) } else { (b, a) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qonnect_schema::SignalsSpec;
+    use qonnect_schema::documents::signals::Price;
+    use qonnect_schema::units::Money;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn price(time: i64, until: Option<i64>, price: f64) -> Signals {
+        let spec = SignalsSpec {
+            source: "test".into(),
+            time: at(time),
+            valid_until: until.map(at),
+            prices: vec![Price { cluster: "a".into(), price: Money(price) }],
+            power_models: vec![],
+            grid_intensity: vec![],
+            pue: vec![],
+            round_trips: vec![],
+        };
+        Signals::new("prices", spec)
+    }
+
+    #[test]
+    fn the_newest_of_those_that_are_valid_counts() {
+        let signals = BTreeMap::from([
+            ("1".to_owned(), price(10, None, 1.0)),
+            ("2".to_owned(), price(20, Some(30), 2.0)),
+            ("3".to_owned(), price(40, None, 3.0)),
+        ]);
+        let price = |now| Current::at(at(now), &signals).prices.get("a").copied();
+        assert_eq!(price(5), None);
+        assert_eq!(price(15), Some(1.0));
+        assert_eq!(price(25), Some(2.0));
+        assert_eq!(price(30), Some(1.0));
+        assert_eq!(price(40), Some(3.0));
+    }
+}

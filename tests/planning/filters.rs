@@ -1,0 +1,356 @@
+//! One refusal each: which filter, and by how much.
+
+use crate::scenario::decide;
+
+#[test]
+fn a_component_runs_only_in_its_tiers() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: cloud, nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+          c: {tier: edge, nodes: [{name: c, cpu: 4, memory: 8Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w], tiers: [fog, edge]}]}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: b
+  c: +0.000
+  a: Tier: wants tier fog or edge, is cloud
+"
+    );
+}
+
+#[test]
+fn a_selector_reads_labels_and_those_that_every_cluster_has() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, region: north, nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, region: north, nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+          c: {tier: fog, region: south, nodes: [{name: c, cpu: 4, memory: 8Gi}]}
+        labels: {a: {disk: hdd}, b: {disk: ssd}, c: {disk: ssd}}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components:
+              - name: web
+                manifests: [w]
+                clusterSelector:
+                  matchLabels: {disk: ssd}
+                  matchExpressions: [{key: qonnect.io/region, operator: NotIn, values: [south]}]
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: b
+  a: Selector: wants ssd in label disk, found hdd
+  c: Selector: wants none of south in label qonnect.io/region, found south
+"
+    );
+}
+
+#[test]
+fn a_taint_refuses_what_does_not_tolerate_it() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, taints: [{key: gpu, value: a100, effect: NoSchedule}], nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, taints: [{key: spot, effect: NoExecute}], nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components: [{name: web, manifests: [w], tolerations: [{key: spot, operator: Exists}]}]
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: b
+  a: Taint: does not tolerate the taint gpu=a100:NoSchedule
+"
+    );
+}
+
+#[test]
+fn what_runs_survives_a_taint_of_no_schedule_but_not_of_no_execute() {
+    let plan = |effect: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, taints: [{{key: k, effect: {effect}}}], nodes: [{{name: a, cpu: 4, memory: 8Gi}}]}}
+              b: {{tier: fog, nodes: [{{name: b, cpu: 4, memory: 8Gi}}]}}
+            apps:
+              shop: {{objectives: {{cost: 1}}, components: [{{name: web, manifests: [w]}}]}}
+            runs: {{shop/web: a}}
+            "
+        ))
+    };
+    assert_eq!(plan("NoSchedule"), "shop/web: a\n  b: +0.050\n");
+    assert_eq!(plan("NoExecute"), "shop/web: b\n  a: Taint: does not tolerate the taint k:NoExecute\n");
+}
+
+#[test]
+fn residency_binds_by_component_and_by_application() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, region: us, nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+          c: {tier: fog, region: de, nodes: [{name: c, cpu: 4, memory: 8Gi}]}
+          d: {tier: fog, region: fr, nodes: [{name: d, cpu: 4, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components: [{name: web, manifests: [w], regions: [us, fr]}]
+            constraints: {regions: [de, fr]}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: d
+  a: Residency: must stay in us or fr, has no region
+  b: Residency: must stay in de or fr, lies in us
+  c: Residency: must stay in us or fr, lies in de
+"
+    );
+}
+
+#[test]
+fn a_cordon_keeps_what_runs_and_lets_nothing_new_in() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, cordon: true, nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components: [{name: old, manifests: [w]}, {name: new, manifests: [w]}]
+        runs: {shop/old: a}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/new: b
+  a: Cordon: is cordoned: nothing new comes here
+shop/old: a
+  b: +0.050
+"
+    );
+}
+
+#[test]
+fn a_drain_moves_everything_away() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, drain: true, nodes: [{name: a, cpu: 4, memory: 8Gi}]}
+          b: {tier: fog, nodes: [{name: b, cpu: 4, memory: 8Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+        runs: {shop/web: a}
+        ",
+    );
+    assert_eq!(plan, "shop/web: b\n  a: Cordon: is drained: everything moves away\n");
+}
+
+#[test]
+fn nothing_new_comes_to_a_silent_cluster_and_nothing_leaves_it() {
+    for status in ["Suspect", "Lost"] {
+        let plan = decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, defaults: {{price: 9}}, nodes: [{{name: a, cpu: 4, memory: 8Gi}}]}}
+              b: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: b, cpu: 4, memory: 8Gi}}]}}
+            apps:
+              shop:
+                objectives: {{cost: 1}}
+                components: [{{name: old, manifests: [w]}}, {{name: new, manifests: [w]}}]
+            states: {{a: {{status: {status}}}}}
+            runs: {{shop/old: a}}
+            "
+        ));
+        assert_eq!(
+            plan,
+            format!(
+                "\
+shop/new: b
+  a: Lease: is {status}: nothing new comes here
+shop/old: a
+  b: Lease: runs on a, which is {status}: it stays there for now
+"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_has_never_registered_is_planned_by_what_it_declares() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, nodes: [{name: small, count: 3, cpu: 1, memory: 8Gi}, {name: large, cpu: 1500m, memory: 8Gi}]}
+          b: {tier: fog, nodes: []}
+          c: {tier: fog, nodes: [{name: c, cpu: 8, memory: 8Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+        pods: {shop/web: 1 x 2 1Gi}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: c
+  a: Capacity: needs 2 CPU on one node, 1.5 free on large
+  b: Capacity: has no nodes
+"
+    );
+}
+
+#[test]
+fn a_reported_node_counts_without_what_others_run_there() {
+    let plan = decide(
+        "
+        clusters: {a: {tier: fog, nodes: [{name: declared, cpu: 64, memory: 64Gi}]}}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+        pods: {shop/web: 3 x 1 1Gi}
+        states:
+          a:
+            status: Ready
+            nodes:
+              - name: n1
+                ready: true
+                allocatable: {cpu: 4, memory: 8Gi, pods: 110}
+                foreign: {cpu: 2500m, memory: 1Gi, pods: 9}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: nowhere
+  a: Capacity: has room for 1 of 3 pods: needs 1 CPU on one node, 0.5 free on n1
+"
+    );
+}
+
+#[test]
+fn nodes_that_are_ill_or_closed_give_no_capacity() {
+    let plan = decide(
+        "
+        clusters: {a: {tier: fog}, b: {tier: fog}}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+        states:
+          a:
+            status: Ready
+            nodes: [{name: n1, ready: false, allocatable: {cpu: 4, memory: 8Gi, pods: 110}}]
+          b:
+            status: Ready
+            nodes:
+              - {name: n1, ready: true, unschedulable: true, allocatable: {cpu: 4, memory: 8Gi, pods: 110}}
+              - {name: n2, ready: true, pressures: [DiskPressure], allocatable: {cpu: 4, memory: 8Gi, pods: 110}}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: nowhere
+  a: Capacity: n1 is not ready
+  b: Capacity: no node takes pods: n1 is unschedulable, and 1 more
+"
+    );
+}
+
+#[test]
+fn pods_memory_and_a_daemon_on_every_node_are_capacity_too() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, nodes: [{name: a, cpu: 4, memory: 8Gi, pods: 1}]}
+          b: {tier: fog, nodes: [{name: b, cpu: 4, memory: 1Gi}]}
+          c: {tier: fog, nodes: [{name: c1, cpu: 4, memory: 8Gi}, {name: c2, cpu: 500m, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components: [{name: two, manifests: [w]}, {name: fat, manifests: [w]}, {name: every, manifests: [w]}]
+        pods: {shop/two: 2 x 1 1Gi, shop/fat: 1 x 1 2Gi, shop/every: each x 1 512Mi}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/every: b
+  a: +0.500
+  c: Capacity: has room for 1 of 2 pods: needs 1 CPU on one node, 0.5 free on c2
+shop/fat: c
+  a: +0.750
+  b: Capacity: needs 2Gi memory on one node, 512Mi free on b
+shop/two: c
+  a: Capacity: has room for 1 of 2 pods: needs 1 pod on one node, 0 free on a
+  b: Capacity: needs 1Gi memory on one node, 512Mi free on b
+"
+    );
+}
+
+#[test]
+fn a_limit_of_latency_binds_both_ends() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: cloud, region: far, nodes: [{name: a, cpu: 8, memory: 8Gi}]}
+          b: {tier: cloud, region: near, defaults: {price: 5}, nodes: [{name: b, cpu: 8, memory: 8Gi}]}
+          c: {tier: edge, region: near, nodes: [{name: c, cpu: 8, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components:
+              - {name: web, manifests: [w], tiers: [cloud], dependsOn: [{component: db, maxLatency: 10ms}]}
+              - {name: db, manifests: [w], tiers: [edge]}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/db: c
+  a: Tier: wants tier edge, is cloud
+  b: Tier: wants tier edge, is cloud
+shop/web: b
+  a: Latency: 40ms to db on c, at most 10ms are allowed
+  c: Tier: wants tier cloud, is edge
+"
+    );
+}
+
+#[test]
+fn an_application_stays_within_what_it_may_cost() {
+    let plan = decide(
+        "
+        clusters:
+          dear: {tier: fog, defaults: {price: 8, energy: 0.001}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+          fair: {tier: fog, defaults: {price: 4, energy: 0.002}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+        apps:
+          shop:
+            objectives: {energy: 1}
+            components: [{name: api, manifests: [w]}, {name: web, manifests: [w]}]
+            constraints: {maxCostPerHour: 1.5}
+        ",
+    );
+    // Each would burn less on `dear`; only one of them may.
+    assert_eq!(
+        plan,
+        "\
+shop/api: dear
+  fair: +1.000
+shop/web: fair
+  dear: Limit: costs 1 per hour here and 1 for the rest, the application may cost 1.5
+"
+    );
+}
