@@ -1,0 +1,245 @@
+//! What shall be against what is: the agent's memory between the release, the inventory and the cluster.
+//!
+//! The shell feeds it ([`State::adopt`], [`State::observe`], [`State::applied`] …) and asks it what to do
+//! ([`State::to_apply`], [`State::to_delete`]) and what to say ([`State::components`]). Times are milliseconds of a
+//! clock that never goes back.
+
+mod status;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use qonnect_schema::manifest::ObjectId;
+use serde_json::Value;
+
+use crate::drift;
+use crate::health::{Assessment, assess};
+use crate::inventory::{Inventory, Record};
+use crate::prune::Limits;
+use crate::release::{Desired, Mark, Owner, Verified};
+
+pub use status::PodTroubles;
+pub use work::{Apply, Deleted, Deletion, Problem};
+
+#[derive(Debug, Default)]
+pub struct State {
+    release: Option<Verified>,
+    /// Where each wanted object stands in the release.
+    wanted: BTreeMap<ObjectId, usize>,
+    inventory: Inventory,
+    limits: Limits,
+    live: BTreeMap<ObjectId, Live>,
+    troubles: BTreeMap<ObjectId, Trouble>,
+    repairs: BTreeMap<ObjectId, Repairs>,
+    /// What the server itself changes in what we apply, such as a webhook: pointers that are no drift.
+    settled: BTreeMap<ObjectId, Vec<String>>,
+    /// What was applied before an object changed, to know which contested fields were ours.
+    previous: BTreeMap<ObjectId, Arc<[u8]>>,
+    /// Namespaces that somebody else made: used, never changed.
+    others: BTreeSet<ObjectId>,
+    /// Deletions that are accepted but not done.
+    deleting: BTreeSet<ObjectId>,
+    /// What the guard keeps.
+    kept: Vec<String>,
+    /// What a list that is under way has shown so far, by group and kind.
+    lists: BTreeMap<(String, String), BTreeSet<ObjectId>>,
+    notices: Vec<Notice>,
+}
+
+/// What is remembered of a live object.
+#[derive(Debug, Clone, PartialEq)]
+struct Live {
+    /// Its resource version, where that is a number: an older view never replaces a newer one.
+    version: Option<u64>,
+    assessment: Assessment,
+    /// Where it differs from what was applied.
+    drift: Vec<String>,
+    /// Who changed it last, besides us.
+    by: Option<String>,
+}
+
+/// Something that failed, and when to try again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trouble {
+    problem: Problem,
+    failures: u32,
+    not_before: u64,
+}
+
+/// How often an object had to be put right lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Repairs {
+    count: u32,
+    last: u64,
+    not_before: u64,
+}
+
+/// Something that people should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub warning: bool,
+    /// One word, such as `DriftCorrected`.
+    pub reason: &'static str,
+    pub owner: Owner,
+    pub message: String,
+}
+
+/// After this long in peace an object counts as left alone.
+const PEACE_MS: u64 = 5 * 60_000;
+/// So many repairs are at once; then each waits twice as long as the one before.
+const REPAIRS_AT_ONCE: u32 = 3;
+const BACKOFF_FIRST_MS: u64 = 1_000;
+const BACKOFF_MAX_MS: u64 = 5 * 60_000;
+
+fn backoff_ms(failures: u32) -> u64 {
+    BACKOFF_FIRST_MS.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX_MS)
+}
+
+impl State {
+    pub fn new(inventory: Inventory, limits: Limits) -> Self {
+        Self { inventory, limits, ..Self::default() }
+    }
+
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    pub fn release(&self) -> Option<&Verified> {
+        self.release.as_ref()
+    }
+
+    pub fn mark(&self) -> Mark {
+        self.release.as_ref().map(Verified::mark).unwrap_or_default()
+    }
+
+    /// The newest release replaces the one before, whatever became of it. Old failures do not delay it.
+    pub fn adopt(&mut self, release: Verified) {
+        if let Some(old) = self.release.take() {
+            for object in old.objects {
+                self.previous.insert(object.id, object.body);
+            }
+        }
+        self.wanted =
+            release.objects.iter().enumerate().map(|(at, object)| (object.id.clone(), at)).collect();
+        self.previous
+            .retain(|id, body| self.wanted.get(id).is_some_and(|at| release.objects[*at].body != *body));
+        self.settled.retain(|id, _| self.wanted.contains_key(id) && !self.previous.contains_key(id));
+        self.repairs.retain(|id, _| self.wanted.contains_key(id));
+        self.troubles.clear();
+        self.release = Some(release);
+    }
+
+    pub fn desired(&self, id: &ObjectId) -> Option<&Desired> {
+        let release = self.release.as_ref()?;
+        self.wanted.get(id).map(|at| &release.objects[*at])
+    }
+
+    /// Every API version and kind that is wanted or owned.
+    pub fn kinds(&self) -> BTreeSet<(Arc<str>, String)> {
+        let wanted = self.release.iter().flat_map(|release| &release.objects);
+        let wanted = wanted.map(|object| (object.api_version.clone(), object.id.kind.clone()));
+        let owned = self.inventory.owners().flat_map(|(_, held)| &held.objects);
+        let owned = owned
+            .filter(|(id, _)| !self.wanted.contains_key(id))
+            .map(|(id, record)| (record.api_version.clone(), id.kind.clone()));
+        wanted.chain(owned).collect()
+    }
+
+    /// A watch shows an object. True if that is news for a report or calls for a repair.
+    pub fn observe(&mut self, id: &ObjectId, object: &Value) -> bool {
+        if let Some(seen) = self.lists.get_mut(&(id.group.clone(), id.kind.clone())) {
+            seen.insert(id.clone());
+        }
+        if !self.wanted.contains_key(id) && self.owner(id).is_none() {
+            return false;
+        }
+        let live = self.view(id, object);
+        if let Some(before) = self.live.get(id) {
+            let older = matches!((before.version, live.version), (Some(before), Some(now)) if now < before);
+            if older || *before == live {
+                return false;
+            }
+        }
+        let before = self.live.insert(id.clone(), live.clone());
+        before.is_none_or(|before| before.assessment != live.assessment || before.drift != live.drift)
+    }
+
+    /// An object is not there any more, or does not carry our label any more.
+    pub fn gone(&mut self, id: &ObjectId) -> bool {
+        let waited_for = self.deleting.remove(id);
+        self.live.remove(id).is_some() || waited_for
+    }
+
+    /// A list of a kind begins: what it does not show until [`State::list_ends`] is gone.
+    pub fn list_begins(&mut self, group: &str, kind: &str) {
+        self.lists.insert((group.into(), kind.into()), BTreeSet::new());
+    }
+
+    pub fn list_ends(&mut self, group: &str, kind: &str) -> bool {
+        let Some(seen) = self.lists.remove(&(group.into(), kind.into())) else { return false };
+        let of_kind = |id: &&ObjectId| id.group == group && id.kind == kind && !seen.contains(*id);
+        let missing: BTreeSet<ObjectId> =
+            self.live.keys().chain(&self.deleting).filter(of_kind).cloned().collect();
+        missing.iter().fold(false, |news, id| self.gone(id) || news)
+    }
+
+    /// What happened since the last call, for the events of a report.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whom an object of the inventory belongs to.
+    fn owner(&self, id: &ObjectId) -> Option<&Owner> {
+        self.inventory.owners().find(|(_, held)| held.objects.contains_key(id)).map(|(owner, _)| owner)
+    }
+
+    fn applied_hash(&self, desired: &Desired) -> Option<&str> {
+        self.inventory.get(&desired.owner, &desired.id)?.applied.as_deref()
+    }
+
+    fn view(&self, id: &ObjectId, object: &Value) -> Live {
+        let mut drift =
+            self.desired(id).map(|desired| drift::differences(&desired.object(), object)).unwrap_or_default();
+        if let Some(settled) = self.settled.get(id) {
+            drift.retain(|pointer| !settled.contains(pointer));
+        }
+        let version = object["metadata"]["resourceVersion"].as_str();
+        Live {
+            version: version.and_then(|version| version.parse().ok()),
+            assessment: assess(id, object),
+            drift,
+            by: last_manager(object),
+        }
+    }
+
+    fn record(&mut self, desired: &Desired, applied: Option<Arc<str>>) {
+        if self.inventory.get(&desired.owner, &desired.id).is_none()
+            && let Some(former) = self.owner(&desired.id).cloned()
+        {
+            self.inventory.remove(&former, &desired.id);
+        }
+        let generation = self.release.as_ref().map_or(0, |release| release.spec.generation);
+        let record = Record { api_version: desired.api_version.clone(), applied };
+        self.inventory.put(&desired.owner, &desired.id, record, generation);
+    }
+
+    fn notice(&mut self, warning: bool, reason: &'static str, owner: Owner, message: String) {
+        self.notices.push(Notice { warning, reason, owner, message });
+    }
+}
+
+/// The field manager of our server-side apply.
+pub const FIELD_MANAGER: &str = "qonnect";
+
+fn last_manager(object: &Value) -> Option<String> {
+    let managers = object["metadata"]["managedFields"].as_array()?;
+    // Status is written through its subresource by controllers, and that is no meddling.
+    let others =
+        managers.iter().filter(|entry| entry["manager"] != FIELD_MANAGER && entry["subresource"].is_null());
+    let last = others.max_by_key(|entry| entry["time"].as_str().unwrap_or_default())?;
+    last["manager"].as_str().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! What is left to do, and what became of it.
+
+use std::sync::Arc;
+
+use qonnect_schema::manifest::ObjectId;
+use serde_json::Value;
+
+use super::{BACKOFF_MAX_MS, Live, PEACE_MS, REPAIRS_AT_ONCE, Repairs, State, Trouble, backoff_ms};
+use crate::drift;
+use crate::health::Assessment;
+use crate::release::{Desired, Owner};
+use crate::{order, prune};
+
+/// One object to apply.
+#[derive(Debug, Clone)]
+pub struct Apply {
+    pub desired: Desired,
+    /// It was ours exactly so: take back what others changed.
+    pub repair: bool,
+    /// What was applied before, while that differs.
+    pub previous: Option<Arc<[u8]>>,
+}
+
+/// One object to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    pub owner: Owner,
+    pub id: ObjectId,
+    pub api_version: Arc<str>,
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is not there any more.
+    Gone,
+    /// Accepted; finalizers or a grace period hold it.
+    Going,
+    /// It stays, for good, and is not ours any more.
+    Kept(String),
+    /// A namespace that still holds objects of others.
+    Occupied(String),
+    Failed(Problem),
+}
+
+/// Why an object could not be applied or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// One word, such as `Conflict`.
+    pub reason: String,
+    /// For people, with the way out.
+    pub message: String,
+    /// It passes by itself: the API server is away or overloaded.
+    pub transient: bool,
+}
+
+impl State {
+    /// What to apply now, stage by stage.
+    pub fn to_apply(&self, now: u64) -> Vec<Vec<Apply>> {
+        let objects = self.release.iter().flat_map(|release| &release.objects);
+        let due = objects.filter(|object| self.is_due(object) && self.not_before(&object.id) <= now);
+        let applies = due.map(|desired| Apply {
+            desired: desired.clone(),
+            repair: self.applied_hash(desired) == Some(&desired.hash),
+            previous: self.previous.get(&desired.id).cloned(),
+        });
+        order::stages(applies.collect(), |apply| &apply.desired.id)
+    }
+
+    fn is_due(&self, desired: &Desired) -> bool {
+        if self.others.contains(&desired.id) {
+            return false;
+        }
+        match self.live.get(&desired.id) {
+            None => true,
+            Some(live) if live.is_terminating() => false,
+            Some(live) => !live.drift.is_empty() || self.applied_hash(desired) != Some(&desired.hash),
+        }
+    }
+
+    fn not_before(&self, id: &ObjectId) -> u64 {
+        let trouble = self.troubles.get(id).map_or(0, |trouble| trouble.not_before);
+        trouble.max(self.repairs.get(id).map_or(0, |repairs| repairs.not_before))
+    }
+
+    /// When something that waits is due; `None` while nothing waits.
+    pub fn next_due(&self, now: u64) -> Option<u64> {
+        let objects = self.release.iter().flat_map(|release| &release.objects);
+        let waiting = objects.filter(|object| self.is_due(object)).map(|object| self.not_before(&object.id));
+        let doomed = self.troubles.iter().filter(|(id, _)| !self.wanted.contains_key(id));
+        waiting.chain(doomed.map(|(_, trouble)| trouble.not_before)).filter(|due| *due > now).min()
+    }
+
+    /// Enters what is about to be created, so that it is never lost sight of. True if that is new.
+    pub fn register(&mut self, stages: &[Vec<Apply>]) -> bool {
+        let mut news = false;
+        for apply in stages.iter().flatten() {
+            if self.inventory.get(&apply.desired.owner, &apply.desired.id).is_none() {
+                self.record(&apply.desired, None);
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// An apply is on its way: until its answer nobody knows what the object holds.
+    pub fn applying(&mut self, apply: &Apply) {
+        if !apply.repair {
+            self.record(&apply.desired, None);
+        }
+    }
+
+    /// The server took an object and answered with what it holds now.
+    pub fn applied(&mut self, apply: &Apply, object: &Value, now: u64) {
+        let desired = &apply.desired;
+        if self.desired(&desired.id).is_none_or(|wanted| wanted.hash != desired.hash) {
+            return;
+        }
+        if apply.repair {
+            self.repaired(desired, now);
+        }
+        let settled = drift::differences(&desired.object(), object);
+        match settled.is_empty() {
+            true => drop(self.settled.remove(&desired.id)),
+            false => drop(self.settled.insert(desired.id.clone(), settled)),
+        }
+        self.record(desired, Some(desired.hash.clone()));
+        self.previous.remove(&desired.id);
+        self.troubles.remove(&desired.id);
+        let live = self.view(&desired.id, object);
+        self.live.insert(desired.id.clone(), live);
+    }
+
+    /// A namespace exists and somebody else made it: it is used as it is, and never deleted.
+    pub fn belongs_to_others(&mut self, desired: &Desired) {
+        self.inventory.remove(&desired.owner, &desired.id);
+        self.troubles.remove(&desired.id);
+        self.others.insert(desired.id.clone());
+    }
+
+    pub fn failed(&mut self, id: &ObjectId, problem: Problem, now: u64) {
+        if problem.reason == "NotFound" && !id.namespace.is_empty() {
+            self.namespace_is_missing(&id.namespace);
+        }
+        let failures = self.troubles.get(id).map_or(0, |trouble| trouble.failures) + 1;
+        let trouble = Trouble { problem, failures, not_before: now + backoff_ms(failures) };
+        self.troubles.insert(id.clone(), trouble);
+    }
+
+    fn namespace_is_missing(&mut self, name: &str) {
+        let id = ObjectId {
+            group: String::new(),
+            kind: "Namespace".into(),
+            namespace: String::new(),
+            name: name.into(),
+        };
+        self.others.remove(&id);
+        self.live.remove(&id);
+    }
+
+    /// Says once that something was put right, and slows down where somebody keeps undoing it.
+    fn repaired(&mut self, desired: &Desired, now: u64) {
+        let before = self.live.get(&desired.id);
+        let (what, by) = match before {
+            None => ("it was deleted".to_string(), None),
+            Some(live) => (format!("{} was changed", live.drift.join(", ")), live.by.clone()),
+        };
+        let by = by.map(|by| format!(", last by {by}")).unwrap_or_default();
+        let repairs = self.repairs.entry(desired.id.clone()).or_default();
+        let peace = now.saturating_sub(repairs.last) > PEACE_MS;
+        let count = if peace { 1 } else { repairs.count + 1 };
+        let wait = if count < REPAIRS_AT_ONCE { 0 } else { backoff_ms(count + 1 - REPAIRS_AT_ONCE) };
+        *repairs = Repairs { count, last: now, not_before: now + wait };
+        let (owner, id) = (desired.owner.clone(), &desired.id);
+        if count == REPAIRS_AT_ONCE {
+            let message = format!(
+                "{id}: {what}{by}, for the {count}rd time within minutes; it is put right again, but ever more slowly"
+            );
+            self.notice(true, "DriftFight", owner, message);
+        } else if count < REPAIRS_AT_ONCE {
+            self.notice(false, "DriftCorrected", owner, format!("{id}: {what}{by}; it is put right"));
+        }
+    }
+
+    /// What to delete now. Nothing while the objects that replace it are not in place.
+    pub fn to_delete(&mut self, now: u64) -> Vec<Deletion> {
+        let Some(release) = &self.release else { return Vec::new() };
+        let plan =
+            prune::plan(&release.spec, |id| self.wanted.contains_key(id), &self.inventory, &self.limits);
+        let unfinished = |owner: &Owner| {
+            release.objects.iter().any(|object| object.owner == *owner && self.is_due(object))
+        };
+        let due = |(owner, id): &(Owner, ObjectId)| {
+            !self.deleting.contains(id) && self.not_before(id) <= now && !unfinished(owner)
+        };
+        let deletions =
+            plan.delete.into_iter().chain(plan.namespaces).filter(due).filter_map(|(owner, id)| {
+                let api_version = self.inventory.get(&owner, &id)?.api_version.clone();
+                Some(Deletion { owner, id, api_version })
+            });
+        let deletions = deletions.collect();
+        self.kept = plan.kept;
+        deletions
+    }
+
+    pub fn deleted(&mut self, deletion: &Deletion, outcome: Deleted, now: u64) {
+        let Deletion { owner, id, .. } = deletion;
+        match outcome {
+            Deleted::Gone => self.forget(owner, id),
+            Deleted::Going => {
+                self.troubles.remove(id);
+                self.deleting.insert(id.clone());
+                let live = self.live.entry(id.clone()).or_insert_with(Live::unseen);
+                if !live.is_terminating() {
+                    live.assessment = Assessment::terminating("it is being deleted");
+                }
+            }
+            Deleted::Kept(why) => {
+                self.forget(owner, id);
+                self.notice(true, "ObjectKept", owner.clone(), format!("{id} stays: {why}"));
+            }
+            Deleted::Occupied(by) => {
+                if !self.troubles.contains_key(id) {
+                    self.notice(
+                        true,
+                        "NamespaceKept",
+                        owner.clone(),
+                        format!("{id} stays while it holds {by}"),
+                    );
+                }
+                let problem =
+                    Problem { reason: "Occupied".into(), message: format!("it holds {by}"), transient: true };
+                let trouble = Trouble { problem, failures: 1, not_before: now + BACKOFF_MAX_MS };
+                self.troubles.insert(id.clone(), trouble);
+            }
+            Deleted::Failed(problem) => self.failed(id, problem, now),
+        }
+    }
+
+    fn forget(&mut self, owner: &Owner, id: &ObjectId) {
+        self.inventory.remove(owner, id);
+        self.live.remove(id);
+        self.troubles.remove(id);
+        self.deleting.remove(id);
+    }
+}
+
+impl Live {
+    fn unseen() -> Self {
+        Self {
+            version: None,
+            assessment: Assessment::terminating("it is being deleted"),
+            drift: Vec::new(),
+            by: None,
+        }
+    }
+
+    pub(super) fn is_terminating(&self) -> bool {
+        self.assessment.health == qonnect_schema::documents::snapshot::Health::Terminating
+    }
+}
