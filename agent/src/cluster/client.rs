@@ -1,0 +1,204 @@
+//! Reading and writing objects: server-side apply, and deletion by uid.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{DynamicObject, Request, Resource};
+use kube::{Client, Config};
+use qonnect_agent_core::prune;
+use qonnect_agent_core::state::{Apply, Deleted, Deletion, FIELD_MANAGER, Problem};
+use qonnect_agent_core::conflict;
+use qonnect_schema::layout::label;
+use qonnect_schema::manifest::ObjectId;
+use serde_json::Value;
+
+use super::Error;
+use super::kinds::{Kinds, Served};
+use super::problem::{conflicts, lasting, problem, transient};
+
+/// One call; a server that is slower than this is as good as away.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the server may take to serve a kind after its definition was applied.
+const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(crate) struct Cluster {
+    pub(super) client: Client,
+    pub(super) kinds: Kinds,
+}
+
+/// What became of an apply.
+pub(crate) enum Outcome {
+    /// The object as the server holds it now.
+    Applied(Value),
+    /// A namespace that somebody else made.
+    OfOthers,
+}
+
+impl Cluster {
+    /// By a kubeconfig, else by the pod's service account.
+    pub(crate) async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, Error> {
+        let mut config = match kubeconfig {
+            Some(path) => {
+                let file = Kubeconfig::read_from(path)
+                    .map_err(|error| Error::Kubeconfig(format!("{}: {error}", path.display())))?;
+                let options = KubeConfigOptions { context: context.map(Into::into), ..Default::default() };
+                Config::from_custom_kubeconfig(file, &options)
+                    .await
+                    .map_err(|error| Error::Kubeconfig(format!("{}: {error}", path.display())))?
+            }
+            None => Config::incluster().map_err(|error| {
+                Error::Kubeconfig(format!("{error}; outside of a pod, set `kubeconfig` in the configuration"))
+            })?,
+        };
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        Ok(Self { client: Client::try_from(config)?, kinds: Kinds::default() })
+    }
+
+    pub(crate) async fn version(&self) -> Result<String, Error> {
+        Ok(self.client.apiserver_version().await?.git_version)
+    }
+
+    /// Applies one object and answers with what the server made of it.
+    pub(crate) async fn apply(&self, apply: &Apply) -> Result<Outcome, Problem> {
+        within(async {
+            let desired = &apply.desired;
+            let served = self.served(&desired.api_version, &desired.id).await?;
+            if desired.owner.is_namespace() && !apply.repair && self.is_of_others(&served, &desired.id).await? {
+                return Ok(Outcome::OfOthers);
+            }
+            let object = self.patch(&served, apply).await?;
+            if desired.id.kind == "CustomResourceDefinition" || desired.id.kind == "APIService" {
+                self.kinds.forget();
+            }
+            Ok(Outcome::Applied(object))
+        })
+        .await
+    }
+
+    async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
+        let Apply { desired, repair, previous } = apply;
+        let force = *repair || conflict::is_forced(&desired.object());
+        match self.server_side_apply(served, &desired.id, &desired.body, force).await {
+            Err(kube::Error::Api(status)) if status.code == 409 && !force => {
+                let conflicts = conflicts(&status);
+                let previous = previous.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+                let ours = previous.is_some_and(|previous| conflict::were_ours(&conflicts, &previous));
+                match ours {
+                    true => self.server_side_apply(served, &desired.id, &desired.body, true).await,
+                    false => Err(kube::Error::Api(status)),
+                }
+            }
+            answer => answer,
+        }
+        .map_err(|error| problem(&error))
+    }
+
+    /// The body goes out byte for byte as it was rendered: JSON is YAML.
+    pub(super) async fn server_side_apply(&self, served: &Served, id: &ObjectId, body: &[u8], force: bool) -> Result<Value, kube::Error> {
+        let namespace = served.namespaced.then_some(id.namespace.as_str());
+        let path = DynamicObject::url_path(&served.resource, namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), force, ..PatchParams::default() };
+        let mut request = Request::new(path)
+            .patch(&id.name, &params, &Patch::Apply(Value::Null))
+            .map_err(kube::Error::BuildRequest)?;
+        *request.body_mut() = body.to_vec();
+        self.client.request(request).await
+    }
+
+    async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
+        let found = self.kinds.find(&self.client, api_version, &id.kind).await.map_err(|error| problem(&error))?;
+        let served = found.ok_or_else(|| {
+            lasting("NotServed", format!("this cluster serves no {} of {api_version}; install what defines it", id.kind))
+        })?;
+        match (served.namespaced, id.namespace.is_empty()) {
+            (true, true) => Err(lasting("Invalid", format!("{} needs metadata.namespace", id.kind))),
+            (false, false) => Err(lasting("Invalid", format!("{} lives in no namespace; remove metadata.namespace", id.kind))),
+            _ => Ok(served),
+        }
+    }
+
+    /// A namespace that exists without our label was made by somebody else.
+    async fn is_of_others(&self, served: &Served, id: &ObjectId) -> Result<bool, Problem> {
+        let live = self.live(served, id).await?;
+        Ok(live.is_some_and(|live| live["metadata"]["labels"][label::MANAGED_BY] != label::QONNECT))
+    }
+
+    /// The live object, or `None`.
+    async fn live(&self, served: &Served, id: &ObjectId) -> Result<Option<Value>, Problem> {
+        let path = DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
+        let request = Request::new(path)
+            .get(&id.name, &Default::default())
+            .map_err(|error| problem(&kube::Error::BuildRequest(error)))?;
+        match self.client.request(request).await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(problem(&error)),
+        }
+    }
+
+    /// Waits until the server serves what a definition defines.
+    pub(crate) async fn established(&self, id: &ObjectId) -> bool {
+        let look = async {
+            loop {
+                let served = self.served("apiextensions.k8s.io/v1", id).await.ok();
+                if let Some(served) = served
+                    && let Ok(Some(object)) = self.live(&served, id).await
+                    && qonnect_agent_core::health::assess(id, &object).health == qonnect_schema::documents::snapshot::Health::Ready
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let established = tokio::time::timeout(ESTABLISH_TIMEOUT, look).await.is_ok();
+        self.kinds.forget();
+        established
+    }
+
+    /// Deletes one object if it is still ours to delete. The uid makes sure that a namesake made meanwhile stays.
+    pub(crate) async fn delete(&self, deletion: &Deletion) -> Deleted {
+        within(self.delete_unless_kept(deletion)).await.unwrap_or_else(Deleted::Failed)
+    }
+
+    async fn delete_unless_kept(&self, deletion: &Deletion) -> Result<Deleted, Problem> {
+        let Deletion { id, api_version, .. } = deletion;
+        let served = match self.served(api_version, id).await {
+            // With its definition went every object.
+            Err(problem) if problem.reason == "NotServed" => return Ok(Deleted::Gone),
+            other => other?,
+        };
+        let Some(live) = self.live(&served, id).await? else { return Ok(Deleted::Gone) };
+        if let Some(why) = prune::kept_by_itself(&live) {
+            return Ok(Deleted::Kept(why.into()));
+        }
+        if !live["metadata"]["deletionTimestamp"].is_null() {
+            return Ok(Deleted::Going);
+        }
+        if id.kind == "Namespace" && let Some(occupant) = self.occupant(&id.name).await? {
+            return Ok(Deleted::Occupied(occupant));
+        }
+        let uid = live["metadata"]["uid"].as_str().map(Into::into);
+        let params = DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::background() };
+        match self.api(&served, &id.namespace).delete(&id.name, &params).await {
+            Ok(answer) => Ok(answer.either(|_| Deleted::Going, |_| Deleted::Gone)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Gone),
+            Err(error) => Err(problem(&error)),
+        }
+    }
+
+    pub(super) fn api(&self, served: &Served, namespace: &str) -> Api<DynamicObject> {
+        match served.namespaced && !namespace.is_empty() {
+            true => Api::namespaced_with(self.client.clone(), namespace, &served.resource),
+            false => Api::all_with(self.client.clone(), &served.resource),
+        }
+    }
+}
+
+pub(super) async fn within<T>(call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let timeout = || transient("Unreachable", format!("the API server did not answer within {} s", CALL_TIMEOUT.as_secs()));
+    tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(timeout()))
+}
