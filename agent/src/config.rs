@@ -84,10 +84,9 @@ pub struct Overrides {
 
 /// Relative paths in the file count from its folder.
 pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Error> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
-    let mut config: Config = yaml::from_str(&text)
-        .map_err(|error| Error::Parse { path: path.into(), why: error.to_string() })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let mut config: Config =
+        yaml::from_str(&text).map_err(|error| Error::Parse { path: path.into(), why: error.to_string() })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     config.for_each_path(|place| *place = folder.join(&*place));
     if let Some(data) = overrides.data {
@@ -129,6 +128,9 @@ impl Config {
         if self.repository.token_file.is_some() && self.repository.ssh_key.is_some() {
             return Err(("repository", "tokenFile is for https and sshKey for ssh; leave one out".into()));
         }
+        if self.repository.ssh_key.is_some() != self.repository.known_hosts.is_some() {
+            return Err(("repository", "sshKey and knownHosts go together".into()));
+        }
         if let Some(lead) = self.leads.iter().find(|lead| !is_safe(lead, self.token_file.is_some())) {
             let why = format!("{lead}: a token is sent over https only, except on loopback");
             return Err(("leads", why));
@@ -138,10 +140,12 @@ impl Config {
 
     pub fn remote(&self) -> Remote {
         let Repository { url, token_file, ssh_key, known_hosts, .. } = &self.repository;
-        let credentials = match (token_file, ssh_key) {
-            (Some(file), _) => Credentials::Token { file: file.clone() },
-            (None, Some(key)) => Credentials::SshKey { key: key.clone(), known_hosts: known_hosts.clone() },
-            (None, None) => Credentials::None,
+        let credentials = match (token_file, ssh_key, known_hosts) {
+            (Some(file), ..) => Credentials::Token { file: file.clone() },
+            (None, Some(key), Some(hosts)) => {
+                Credentials::SshKey { key: key.clone(), known_hosts: hosts.clone() }
+            }
+            _ => Credentials::None,
         };
         Remote { url: url.clone(), credentials }
     }
@@ -181,8 +185,14 @@ mod tests {
         for (text, wanted) in [
             ("cluster: fog\ndata: x\nrepository: {url: a}\nfoo: 1\n", "foo"),
             ("cluster: Fog_1\ndata: x\nrepository: {url: a}\n", "cluster: `Fog_1`"),
-            ("cluster: fog\ndata: x\nrepository: {url: a, tokenFile: a, sshKey: b}\n", "repository: tokenFile"),
-            ("cluster: fog\ndata: x\nrepository: {url: a}\nleads: ['http://10.0.0.1']\ntokenFile: t\n", "leads: http://10.0.0.1"),
+            (
+                "cluster: fog\ndata: x\nrepository: {url: a, tokenFile: a, sshKey: b}\n",
+                "repository: tokenFile",
+            ),
+            (
+                "cluster: fog\ndata: x\nrepository: {url: a}\nleads: ['http://10.0.0.1']\ntokenFile: t\n",
+                "leads: http://10.0.0.1",
+            ),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains("agent.yaml") && error.contains(wanted), "{error}");

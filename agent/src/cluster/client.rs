@@ -8,9 +8,9 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicObject, Request, Resource};
 use kube::{Client, Config};
+use qonnect_agent_core::conflict;
 use qonnect_agent_core::prune;
 use qonnect_agent_core::state::{Apply, Deleted, Deletion, FIELD_MANAGER, Problem};
-use qonnect_agent_core::conflict;
 use qonnect_schema::layout::label;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
@@ -67,7 +67,10 @@ impl Cluster {
         within(async {
             let desired = &apply.desired;
             let served = self.served(&desired.api_version, &desired.id).await?;
-            if desired.owner.is_namespace() && !apply.repair && self.is_of_others(&served, &desired.id).await? {
+            if desired.owner.is_namespace()
+                && !apply.repair
+                && self.is_of_others(&served, &desired.id).await?
+            {
                 return Ok(Outcome::OfOthers);
             }
             let object = self.patch(&served, apply).await?;
@@ -98,10 +101,17 @@ impl Cluster {
     }
 
     /// The body goes out byte for byte as it was rendered: JSON is YAML.
-    pub(super) async fn server_side_apply(&self, served: &Served, id: &ObjectId, body: &[u8], force: bool) -> Result<Value, kube::Error> {
+    pub(super) async fn server_side_apply(
+        &self,
+        served: &Served,
+        id: &ObjectId,
+        body: &[u8],
+        force: bool,
+    ) -> Result<Value, kube::Error> {
         let namespace = served.namespaced.then_some(id.namespace.as_str());
         let path = DynamicObject::url_path(&served.resource, namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), force, ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.into()), force, ..PatchParams::default() };
         let mut request = Request::new(path)
             .patch(&id.name, &params, &Patch::Apply(Value::Null))
             .map_err(kube::Error::BuildRequest)?;
@@ -110,13 +120,20 @@ impl Cluster {
     }
 
     async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
-        let found = self.kinds.find(&self.client, api_version, &id.kind).await.map_err(|error| problem(&error))?;
+        let found =
+            self.kinds.find(&self.client, api_version, &id.kind).await.map_err(|error| problem(&error))?;
         let served = found.ok_or_else(|| {
-            lasting("NotServed", format!("this cluster serves no {} of {api_version}; install what defines it", id.kind))
+            lasting(
+                "NotServed",
+                format!("this cluster serves no {} of {api_version}; install what defines it", id.kind),
+            )
         })?;
         match (served.namespaced, id.namespace.is_empty()) {
             (true, true) => Err(lasting("Invalid", format!("{} needs metadata.namespace", id.kind))),
-            (false, false) => Err(lasting("Invalid", format!("{} lives in no namespace; remove metadata.namespace", id.kind))),
+            (false, false) => Err(lasting(
+                "Invalid",
+                format!("{} lives in no namespace; remove metadata.namespace", id.kind),
+            )),
             _ => Ok(served),
         }
     }
@@ -129,7 +146,8 @@ impl Cluster {
 
     /// The live object, or `None`.
     async fn live(&self, served: &Served, id: &ObjectId) -> Result<Option<Value>, Problem> {
-        let path = DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
+        let path =
+            DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
         let request = Request::new(path)
             .get(&id.name, &Default::default())
             .map_err(|error| problem(&kube::Error::BuildRequest(error)))?;
@@ -147,7 +165,8 @@ impl Cluster {
                 let served = self.served("apiextensions.k8s.io/v1", id).await.ok();
                 if let Some(served) = served
                     && let Ok(Some(object)) = self.live(&served, id).await
-                    && qonnect_agent_core::health::assess(id, &object).health == qonnect_schema::documents::snapshot::Health::Ready
+                    && qonnect_agent_core::health::assess(id, &object).health
+                        == qonnect_schema::documents::snapshot::Health::Ready
                 {
                     return;
                 }
@@ -178,11 +197,16 @@ impl Cluster {
         if !live["metadata"]["deletionTimestamp"].is_null() {
             return Ok(Deleted::Going);
         }
-        if id.kind == "Namespace" && let Some(occupant) = self.occupant(&id.name).await? {
+        if id.kind == "Namespace"
+            && let Some(occupant) = self.occupant(&id.name).await?
+        {
             return Ok(Deleted::Occupied(occupant));
         }
         let uid = live["metadata"]["uid"].as_str().map(Into::into);
-        let params = DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::background() };
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid, resource_version: None }),
+            ..DeleteParams::background()
+        };
         match self.api(&served, &id.namespace).delete(&id.name, &params).await {
             Ok(answer) => Ok(answer.either(|_| Deleted::Going, |_| Deleted::Gone)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Gone),
@@ -199,6 +223,8 @@ impl Cluster {
 }
 
 pub(super) async fn within<T>(call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let timeout = || transient("Unreachable", format!("the API server did not answer within {} s", CALL_TIMEOUT.as_secs()));
+    let timeout = || {
+        transient("Unreachable", format!("the API server did not answer within {} s", CALL_TIMEOUT.as_secs()))
+    };
     tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(timeout()))
 }

@@ -74,8 +74,10 @@ impl Cluster {
     }
 
     async fn make_namespace(&self) -> Result<(), kube::Error> {
-        let namespace =
-            Namespace { metadata: ObjectMeta { name: Some(NAMESPACE.into()), ..ObjectMeta::default() }, ..Namespace::default() };
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(NAMESPACE.into()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
         match Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
             answer => answer.map(drop),

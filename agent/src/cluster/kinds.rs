@@ -23,7 +23,12 @@ pub(super) struct Kinds {
 
 impl Kinds {
     /// `None` where the cluster does not serve it, asked just now.
-    pub(super) async fn find(&self, client: &Client, api_version: &str, kind: &str) -> Result<Option<Served>, kube::Error> {
+    pub(super) async fn find(
+        &self,
+        client: &Client,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Option<Served>, kube::Error> {
         let find = |served: &Vec<Served>| served.iter().find(|served| served.resource.kind == kind).cloned();
         if let Some(found) = self.known().get(api_version).and_then(find) {
             return Ok(Some(found));

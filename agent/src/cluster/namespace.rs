@@ -36,7 +36,10 @@ impl Cluster {
             Ok(list) => list,
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => return Ok(None),
             Err(kube::Error::Api(status)) if status.code == 403 => {
-                let message = format!("cannot see whether {namespace} holds objects of kind {kind}: {}", status.message);
+                let message = format!(
+                    "cannot see whether {namespace} holds objects of kind {kind}: {}",
+                    status.message
+                );
                 return Err(lasting("Forbidden", message));
             }
             Err(error) => return Err(problem(&error)),

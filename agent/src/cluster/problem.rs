@@ -34,7 +34,9 @@ pub(super) fn problem(error: &Error) -> Problem {
 /// The fields of others that a server-side apply would have changed.
 pub(super) fn conflicts(status: &Status) -> Vec<Conflict> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    conflict::conflicts(causes.map(|cause| (cause.reason.as_str(), cause.message.as_str(), cause.field.as_str())))
+    conflict::conflicts(
+        causes.map(|cause| (cause.reason.as_str(), cause.message.as_str(), cause.field.as_str())),
+    )
 }
 
 /// An error with its sources, the outermost first.

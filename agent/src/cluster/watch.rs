@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::core::DynamicObject;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use qonnect_schema::layout::label;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
@@ -41,7 +41,13 @@ pub(crate) enum Seen {
 
 impl Cluster {
     /// Watches one kind until the receiver is gone; errors are tried again with backoff.
-    pub(crate) async fn watch(self: Arc<Self>, api_version: Arc<str>, kind: String, watched: Watched, seen: mpsc::Sender<Seen>) {
+    pub(crate) async fn watch(
+        self: Arc<Self>,
+        api_version: Arc<str>,
+        kind: String,
+        watched: Watched,
+        seen: mpsc::Sender<Seen>,
+    ) {
         let group = api_version.split_once('/').map_or("", |(group, _)| group).to_string();
         let served = loop {
             match self.kinds.find(&self.client, &api_version, &kind).await {

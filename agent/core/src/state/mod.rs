@@ -148,9 +148,7 @@ impl State {
 
     /// A watch shows an object. True if that is news for a report or calls for a repair.
     pub fn observe(&mut self, id: &ObjectId, object: &Value) -> bool {
-        if let Some(seen) = self.lists.get_mut(&(id.group.clone(), id.kind.clone())) {
-            seen.insert(id.clone());
-        }
+        self.list_shows(id);
         if !self.wanted.contains_key(id) && self.owner(id).is_none() {
             return false;
         }
@@ -174,6 +172,12 @@ impl State {
     /// A list of a kind begins: what it does not show until [`State::list_ends`] is gone.
     pub fn list_begins(&mut self, group: &str, kind: &str) {
         self.lists.insert((group.into(), kind.into()), BTreeSet::new());
+    }
+
+    fn list_shows(&mut self, id: &ObjectId) {
+        if let Some(seen) = self.lists.get_mut(&(id.group.clone(), id.kind.clone())) {
+            seen.insert(id.clone());
+        }
     }
 
     pub fn list_ends(&mut self, group: &str, kind: &str) -> bool {

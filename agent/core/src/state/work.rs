@@ -129,6 +129,8 @@ impl State {
         self.troubles.remove(&desired.id);
         let live = self.view(&desired.id, object);
         self.live.insert(desired.id.clone(), live);
+        // A list that was answered before must not take it for gone.
+        self.list_shows(&desired.id);
     }
 
     /// A namespace exists and somebody else made it: it is used as it is, and never deleted.

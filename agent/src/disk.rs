@@ -1,0 +1,123 @@
+//! What outlives a restart: a whole copy of the last release, and the mark below which nothing is accepted.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use qonnect_agent_core::release::Mark;
+use qonnect_schema::tree::{Entry, Tree};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: cannot be {what}; is the disk full or read-only?")]
+pub(crate) struct Error {
+    path: PathBuf,
+    what: &'static str,
+    source: io::Error,
+}
+
+/// A release as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Copy {
+    pub commit: String,
+    /// Contents by path; whatever is no text was refused before.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Copy {
+    pub(crate) fn new(commit: &str, tree: &Tree) -> Self {
+        let text = |entry: &Entry| entry.bytes().and_then(|bytes| String::from_utf8(bytes.into()).ok());
+        let files = tree.iter().filter_map(|(path, entry)| Some((path.clone(), text(entry)?)));
+        Self { commit: commit.into(), files: files.collect() }
+    }
+
+    pub(crate) fn tree(&self) -> Tree {
+        self.files.iter().map(|(path, text)| (path.clone(), Entry::file(text))).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let error = |source| Error { path: folder.into(), what: "made", source };
+        fs::create_dir_all(folder).map_err(error)?;
+        Ok(Self { folder: folder.into() })
+    }
+
+    pub(crate) fn clone_folder(&self) -> PathBuf {
+        self.folder.join("repository.git")
+    }
+
+    fn copy_path(&self) -> PathBuf {
+        self.folder.join("release.json")
+    }
+
+    fn mark_path(&self) -> PathBuf {
+        self.folder.join("mark.json")
+    }
+
+    /// The mark of the last release; the lowest if there is none.
+    pub(crate) fn mark(&self) -> Result<Mark, Error> {
+        Ok(read(&self.mark_path())?.unwrap_or_default())
+    }
+
+    /// The last release; `None` if there is none, or if it is damaged. Its digest is checked by whoever uses it.
+    pub(crate) fn copy(&self) -> Result<Option<Copy>, Error> {
+        read(&self.copy_path())
+    }
+
+    /// The copy goes first: a mark without its copy would refuse a release that we do not have.
+    pub(crate) fn save(&self, copy: &Copy, mark: &Mark) -> Result<(), Error> {
+        write(&self.copy_path(), copy)?;
+        write(&self.mark_path(), mark)
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error { path: path.into(), what: "read", source }),
+    }
+}
+
+/// All or nothing, also across a loss of power.
+fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let bytes = serde_json::to_vec(value).expect("our own documents are always JSON");
+    let temporary = path.with_extension("new");
+    let replace = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().expect("a file lies in a folder"))?.sync_all()
+    };
+    replace().map_err(|source| Error { path: path.into(), what: "written", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_reads_back_and_a_damaged_one_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        assert_eq!(disk.copy().unwrap(), None);
+        assert_eq!(disk.mark().unwrap(), Mark::default());
+        let tree = Tree::from([("release.yaml".to_string(), Entry::file("text"))]);
+        let mark = Mark { generation: 4, ..Mark::default() };
+        disk.save(&Copy::new("abc", &tree), &mark).unwrap();
+        assert_eq!(disk.copy().unwrap().unwrap().tree(), tree);
+        assert_eq!(disk.mark().unwrap(), mark);
+        fs::write(disk.copy_path(), b"{\"commit\":").unwrap();
+        assert_eq!(disk.copy().unwrap(), None);
+        assert_eq!(disk.mark().unwrap(), mark, "the mark holds without the copy");
+    }
+}

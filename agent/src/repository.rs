@@ -1,0 +1,114 @@
+//! Releases from the deploy branch: one thread that fetches, verifies and keeps, for git blocks.
+
+use std::time::Duration;
+
+use qonnect_agent_core::release::{Mark, Refusal, Verified, verify};
+use qonnect_git::{Depth, Limits, Mirror, Remote};
+use qonnect_schema::layout;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::disk::{self, Copy, Disk};
+
+const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// A cluster's folder: what the lead renders for it, far below what would hurt a small machine.
+const LIMITS: Limits = Limits { files: 20_000, file_bytes: 2 << 20, total_bytes: 64 << 20, depth: 4 };
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Git(#[from] qonnect_git::Error),
+    #[error("the repository has no branch {branch}; the leads make it when they first publish")]
+    NoBranch { branch: String },
+    #[error("commit {commit} of the deploy branch: {refusal}")]
+    Refused { commit: String, refusal: Refusal },
+    #[error("{0}: {source}", source = std::error::Error::source(.0).map(ToString::to_string).unwrap_or_default())]
+    Disk(#[from] disk::Error),
+    #[error("the thread that fetches has ended")]
+    Ended,
+}
+
+/// A release that was fetched, is in order, and lies on the disk.
+pub(crate) struct Fetched {
+    pub commit: String,
+    pub release: Verified,
+}
+
+/// What to fetch from, and for whom.
+pub(crate) struct Source {
+    pub remote: Remote,
+    pub branch: String,
+    pub cluster: String,
+}
+
+struct Request {
+    /// The commit that a lead named; absent for whatever the tip is.
+    commit: Option<String>,
+    held: Mark,
+    answer: oneshot::Sender<Result<Fetched, Error>>,
+}
+
+/// Ends its thread when it is dropped.
+#[derive(Clone)]
+pub(crate) struct Repository {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Repository {
+    /// `kept`: the release that lies on the disk already.
+    pub(crate) fn start(source: Source, disk: Disk, kept: Option<Mark>) -> Self {
+        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        let work = move || {
+            let mut reader = Reader { source, disk, mirror: None, kept };
+            while let Some(request) = inbox.blocking_recv() {
+                let result = reader.fetch(request.commit.as_deref(), &request.held);
+                // Whoever asked may have given up.
+                drop(request.answer.send(result));
+            }
+        };
+        std::thread::Builder::new()
+            .name("git".into())
+            .spawn(work)
+            .expect("a process that starts can have a second thread");
+        Self { requests }
+    }
+
+    /// Fetches the release that replaces `held`.
+    pub(crate) async fn fetch(self, commit: Option<String>, held: Mark) -> Result<Fetched, Error> {
+        let (answer, result) = oneshot::channel();
+        self.requests.send(Request { commit, held, answer }).await.map_err(|_| Error::Ended)?;
+        result.await.map_err(|_| Error::Ended)?
+    }
+}
+
+struct Reader {
+    source: Source,
+    disk: Disk,
+    mirror: Option<Mirror>,
+    kept: Option<Mark>,
+}
+
+impl Reader {
+    fn fetch(&mut self, commit: Option<&str>, held: &Mark) -> Result<Fetched, Error> {
+        let Source { remote, branch, cluster } = &self.source;
+        let mirror = match &mut self.mirror {
+            Some(mirror) => mirror,
+            none => none.insert(Mirror::open(&self.disk.clone_folder(), remote.clone())?),
+        };
+        let tip = match commit {
+            Some(commit) => mirror.fetch_commit(branch, commit, Depth::Shallow, FETCH_TIMEOUT)?,
+            None => mirror.fetch(branch, Depth::Shallow, FETCH_TIMEOUT)?,
+        };
+        let commit = tip.ok_or_else(|| Error::NoBranch { branch: branch.clone() })?;
+        let tree = mirror.tree(&commit, &layout::cluster_folder(cluster), &LIMITS)?;
+        let release = match verify(&tree, cluster, held) {
+            Ok(release) => release,
+            Err(refusal) => return Err(Error::Refused { commit, refusal }),
+        };
+        let mark = Some(release.mark());
+        if mark != self.kept {
+            self.disk.save(&Copy::new(&commit, &tree), &release.mark())?;
+            self.kept = mark;
+        }
+        Ok(Fetched { commit, release })
+    }
+}

@@ -1,0 +1,300 @@
+//! The line to the leads: a long poll that brings hints of new releases, and reports, of which only the newest counts.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use qonnect_agent_core::release::Mark;
+use qonnect_schema::api::{Grant, Heartbeat, Problem, Registration, ReleaseHint, Report, ReportedEvent};
+use reqwest::{Certificate, Client, RequestBuilder};
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+use url::Url;
+
+use crate::backoff::Backoff;
+use crate::config::Config;
+
+/// Until a lead says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// On top of the time that a lead may hold a long poll.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// The oldest go first: while the leads are away, what is new matters more.
+const EVENTS_MAX: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{path}: cannot be used: {why}")]
+    File { path: PathBuf, why: String },
+    #[error("no lead answers: {0}")]
+    Unreachable(String),
+    #[error("the lead refuses ({code}): {message}")]
+    Refused { code: u16, message: String },
+}
+
+/// What is to be told. A newer report replaces an older one that was not sent yet; events add up.
+#[derive(Default)]
+struct Outbox {
+    report: Option<Report>,
+    events: VecDeque<ReportedEvent>,
+    /// How many events went before the first of these.
+    gone: u64,
+}
+
+pub(crate) struct Uplink {
+    client: Client,
+    leads: Vec<Url>,
+    /// Which lead it stays with.
+    current: AtomicUsize,
+    token_file: Option<PathBuf>,
+    cluster: String,
+    registration: Mutex<Registration>,
+    /// The newest release that was seen, whatever became of it.
+    seen: Mutex<Mark>,
+    outbox: Mutex<Outbox>,
+    /// Something lies in the outbox.
+    filled: Notify,
+    hints: watch::Sender<Option<ReleaseHint>>,
+    /// When a lead last answered.
+    heard: Mutex<Option<Instant>>,
+}
+
+impl Uplink {
+    pub(crate) fn new(config: &Config, registration: Registration, seen: Mark) -> Result<Arc<Self>, Error> {
+        let mut client =
+            Client::builder().connect_timeout(CONNECT_TIMEOUT).http1_only().pool_max_idle_per_host(2);
+        if let Some(path) = &config.authority {
+            client = client.tls_certs_only(authorities(path)?);
+        }
+        let client = client.build().map_err(|error| Error::Unreachable(text(&error)))?;
+        Ok(Arc::new(Self {
+            client,
+            leads: config.leads.clone(),
+            current: AtomicUsize::new(0),
+            token_file: config.token_file.clone(),
+            cluster: config.cluster.clone(),
+            registration: Mutex::new(registration),
+            seen: Mutex::new(seen),
+            outbox: Mutex::default(),
+            filled: Notify::new(),
+            hints: watch::Sender::new(None),
+            heard: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn hints(&self) -> watch::Receiver<Option<ReleaseHint>> {
+        self.hints.subscribe()
+    }
+
+    /// Hands over the newest state; it is sent as soon as the one before is acknowledged.
+    pub(crate) fn report(&self, report: Report) {
+        let mut outbox = lock(&self.outbox);
+        outbox.report = Some(report);
+        drop(outbox);
+        self.filled.notify_one();
+    }
+
+    /// An event goes out with the next report.
+    pub(crate) fn event(&self, event: ReportedEvent) {
+        let mut outbox = lock(&self.outbox);
+        if outbox.events.len() == EVENTS_MAX {
+            outbox.events.pop_front();
+            outbox.gone += 1;
+        }
+        outbox.events.push_back(event);
+    }
+
+    pub(crate) fn saw(&self, mark: Mark) {
+        *lock(&self.seen) = mark;
+    }
+
+    pub(crate) fn cluster_is(&self, kubernetes_version: &str) {
+        lock(&self.registration).kubernetes_version = kubernetes_version.into();
+    }
+
+    /// How long no lead has answered; `None` before the first answer.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        lock(&self.heard).map(|heard| heard.elapsed())
+    }
+
+    /// Runs until it is dropped.
+    pub(crate) async fn run(self: Arc<Self>) {
+        if self.leads.is_empty() {
+            return;
+        }
+        futures::join!(self.listen(), self.tell());
+    }
+
+    /// Registers, then hangs on the long poll; every answer may bring the hint of a release.
+    async fn listen(&self) {
+        let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
+        let (mut interval, mut registered, mut silent) = (HEARTBEAT, false, false);
+        loop {
+            let start = Instant::now();
+            let call = if registered { self.heartbeat(interval).await } else { self.register().await };
+            match call {
+                Ok(grant) => {
+                    backoff.succeeded();
+                    if std::mem::take(&mut silent) {
+                        info!("a lead answers again");
+                    }
+                    if !registered {
+                        self.filled.notify_one();
+                    }
+                    registered = !grant.register;
+                    interval = Duration::from_millis(grant.heartbeat_ms.clamp(200, 60_000));
+                    let news = self.take_hint(grant.release);
+                    // A lead that does not hold the poll must not be asked in a loop.
+                    if registered && !news {
+                        tokio::time::sleep(interval.saturating_sub(start.elapsed()).min(interval / 2)).await;
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut silent, true) {
+                        warn!(%error, "lead lost, will retry");
+                    }
+                    tokio::time::sleep(backoff.failed()).await;
+                }
+            }
+        }
+    }
+
+    /// True if the release is another than the one seen last. It counts as seen from now on: what becomes of it is
+    /// for the rest of the agent to worry about, and a poll that named the old one would be answered at once.
+    fn take_hint(&self, hint: Option<ReleaseHint>) -> bool {
+        let Some(hint) = hint else { return false };
+        let mut seen = lock(&self.seen);
+        let news = hint.generation != seen.generation || hint.digest != seen.digest;
+        if news {
+            (seen.generation, seen.digest) = (hint.generation, hint.digest.clone());
+            drop(seen);
+            self.hints.send_replace(Some(hint));
+        }
+        news
+    }
+
+    /// Sends what lies in the outbox, one report at a time.
+    async fn tell(&self) {
+        let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
+        loop {
+            self.filled.notified().await;
+            while let Some((report, events)) = self.next_report() {
+                match self.put("report", &report).await {
+                    Ok(_) => {
+                        backoff.succeeded();
+                        self.told(report.seq, events);
+                    }
+                    Err(error) => {
+                        warn!(%error, seq = report.seq, "report not delivered, will retry with the newest");
+                        tokio::time::sleep(backoff.failed()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The newest report with all events, and the number of its last event.
+    fn next_report(&self) -> Option<(Report, u64)> {
+        let outbox = lock(&self.outbox);
+        let mut report = outbox.report.clone()?;
+        report.events = outbox.events.iter().cloned().collect();
+        let last = outbox.gone + report.events.len() as u64;
+        Some((report, last))
+    }
+
+    fn told(&self, seq: u64, last: u64) {
+        let mut outbox = lock(&self.outbox);
+        // Some of them may have been dropped for newer ones meanwhile.
+        let events = last.saturating_sub(outbox.gone) as usize;
+        outbox.events.drain(..events);
+        outbox.gone = outbox.gone.max(last);
+        if outbox.report.as_ref().is_some_and(|report| report.seq == seq) {
+            outbox.report = None;
+        }
+    }
+
+    async fn register(&self) -> Result<Grant, Error> {
+        let registration = lock(&self.registration).clone();
+        self.put("registration", &registration).await
+    }
+
+    async fn heartbeat(&self, wait: Duration) -> Result<Grant, Error> {
+        let incarnation = lock(&self.registration).incarnation;
+        let body = {
+            let seen = lock(&self.seen);
+            let digest = (!seen.digest.is_empty()).then(|| seen.digest.clone());
+            Heartbeat { incarnation, digest, generation: seen.generation }
+        };
+        let path = format!("heartbeat?wait={}ms", wait.as_millis());
+        self.call(&path, |url| self.client.post(url).json(&body).timeout(wait + ANSWER_TIMEOUT)).await
+    }
+
+    async fn put(&self, what: &str, body: &impl Serialize) -> Result<Grant, Error> {
+        self.call(what, |url| self.client.put(url).json(body).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// Asks the current lead, and turns to the next one if it does not answer.
+    async fn call(&self, what: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Grant, Error> {
+        let current = self.current.load(Ordering::Relaxed);
+        let lead = &self.leads[current % self.leads.len()];
+        let base = lead.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/v1alpha1/clusters/{}/{what}", self.cluster))
+            .map_err(|error| Error::Unreachable(error.to_string()))?;
+        let answer = self.send(request(url)).await;
+        match &answer {
+            Ok(_) => *lock(&self.heard) = Some(Instant::now()),
+            // Several calls may fail at once; only the first of them turns.
+            Err(_) => drop(self.current.compare_exchange(
+                current,
+                current + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )),
+        }
+        answer
+    }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<Grant, Error> {
+        if let Some(path) = &self.token_file {
+            let token = std::fs::read_to_string(path)
+                .map_err(|error| Error::File { path: path.clone(), why: error.to_string() })?;
+            request = request.bearer_auth(token.trim());
+        }
+        let unreachable = |error: reqwest::Error| Error::Unreachable(text(&error));
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(unreachable);
+        }
+        let message = match response.json::<Problem>().await {
+            Ok(problem) => format!("{}: {}", problem.reason, problem.message),
+            Err(_) => status.canonical_reason().unwrap_or("no reason given").into(),
+        };
+        Err(Error::Refused { code: status.as_u16(), message })
+    }
+}
+
+fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, Error> {
+    let error = |why: String| Error::File { path: path.clone(), why };
+    let pem = std::fs::read(path).map_err(|why| error(why.to_string()))?;
+    Certificate::from_pem_bundle(&pem).map_err(|why| error(why.to_string()))
+}
+
+/// The innermost reason is the one that helps.
+fn text(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let url = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization())).unwrap_or_default();
+    format!("{url}{innermost}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics while it holds this lock")
+}
