@@ -1,1 +1,3 @@
 //! A lead agent: watches the spec branch, decides, commits back.
+
+pub mod liveness;

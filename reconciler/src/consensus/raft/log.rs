@@ -178,7 +178,7 @@ impl RaftLogStorage<Types> for Log {
         {
             let mut mirror = self.mirror();
             mirror.recent.split_off(&from);
-            mirror.last = last.or(mirror.purged);
+            mirror.last = mirror.last.min(last).max(mirror.purged);
         }
         self.disk.sync(|done| Write::Truncate { from, done }).await
     }

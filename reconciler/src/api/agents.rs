@@ -1,0 +1,131 @@
+//! What agents say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use qonnect_core::knowledge::{Answer, Change};
+use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseHint, Report};
+use qonnect_schema::units::Span;
+use serde::Deserialize;
+
+use super::problem::{Body, Refusal};
+use super::shared::Shared;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patience {
+    /// How long to wait for another release.
+    wait: Option<Span>,
+}
+
+pub(super) async fn register(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+    Body(registration): Body<Registration>,
+) -> Result<Json<Grant>, Refusal> {
+    shared.hear(&cluster)?;
+    let change = Change::Register { cluster: cluster.clone(), registration };
+    match shared.propose(change).await? {
+        Answer::Superseded => Err(superseded(&cluster)),
+        _ => Ok(Json(shared.grant(&cluster, false))),
+    }
+}
+
+/// Never enters the log, and looks at nothing but its own cluster.
+pub(super) async fn heartbeat(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+    patience: Result<Query<Patience>, QueryRejection>,
+    Body(heartbeat): Body<Heartbeat>,
+) -> Result<Json<Grant>, Refusal> {
+    let Query(Patience { wait }) = patience?;
+    shared.hear(&cluster)?;
+    let knows = match shared.knowledge().clusters.get(&cluster) {
+        Some(state) if state.incarnation > heartbeat.incarnation => return Err(superseded(&cluster)),
+        Some(state) => state.incarnation == heartbeat.incarnation,
+        None => false,
+    };
+    let news = |release: Option<&ReleaseHint>| {
+        release.is_some_and(|release| {
+            heartbeat.digest.as_ref() != Some(&release.digest) || heartbeat.generation != release.generation
+        })
+    };
+    // Never longer than a heartbeat: an agent that waits still gives signs of life.
+    let wait = wait.map_or(Duration::ZERO, Span::as_duration).min(shared.lease().heartbeat.as_duration());
+    if knows && !wait.is_zero() {
+        let mut releases = shared.releases.clone();
+        let told = releases.wait_for(|releases| news(releases.get(&cluster)));
+        // Either way the answer says what counts now.
+        tokio::time::timeout(wait, told).await.ok();
+    }
+    Ok(Json(shared.grant(&cluster, !knows)))
+}
+
+pub(super) async fn report(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+    Body(report): Body<Report>,
+) -> Result<Json<Grant>, Refusal> {
+    shared.hear(&cluster)?;
+    if !shared.knowledge().learns_from(&cluster, &report) {
+        return Ok(Json(shared.grant(&cluster, false)));
+    }
+    let incarnation = report.incarnation;
+    let change = Change::Report { cluster: cluster.clone(), report: Box::new(report) };
+    let answer = shared.propose(change).await?;
+    let knowledge = shared.knowledge();
+    let later = knowledge.clusters.get(&cluster).is_some_and(|state| state.incarnation > incarnation);
+    match answer {
+        Answer::Superseded if later => Err(superseded(&cluster)),
+        answer => Ok(Json(shared.grant(&cluster, answer == Answer::Unregistered))),
+    }
+}
+
+impl Shared {
+    /// A word from a cluster that the fleet has.
+    fn hear(&self, cluster: &str) -> Result<(), Refusal> {
+        self.leadership()?;
+        let revision = self.parts.revision.borrow();
+        let Some(revision) = revision.as_ref() else {
+            return Err(Refusal::not_ready("the spec branch was not read yet; try again in a moment"));
+        };
+        // One that has left the fleet still reports how it ends.
+        if !revision.clusters.contains_key(cluster) && !self.knowledge().releases.contains_key(cluster) {
+            return Err(Refusal::not_found(format!(
+                "the fleet has no cluster `{cluster}`: add clusters/{cluster}.yaml to the spec branch, or mend \
+                 `cluster` in the agent's configuration"
+            )));
+        }
+        self.parts.liveness.heard(cluster);
+        Ok(())
+    }
+
+    async fn propose(&self, change: Change) -> Result<Answer, Refusal> {
+        let command = self.parts.consensus.command(change);
+        Ok(self.parts.consensus.propose(command).await?)
+    }
+
+    fn grant(&self, cluster: &str, register: bool) -> Grant {
+        let knowledge = self.knowledge();
+        Grant {
+            epoch: knowledge.epoch,
+            heartbeat_ms: self.lease().heartbeat.0,
+            register,
+            release: knowledge.releases.get(cluster).cloned(),
+        }
+    }
+}
+
+fn superseded(cluster: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::CONFLICT,
+        "Superseded",
+        format!(
+            "a later start of the agent speaks for `{cluster}`: end one of the two, or mend the clock of this one and restart it"
+        ),
+    )
+}

@@ -1,0 +1,77 @@
+//! Plans made for readers: scored now, thrown away afterwards.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use qonnect_core::placement::{Plan, plan};
+use qonnect_schema::{Placement, PlacementSpec};
+use tokio::sync::OnceCell;
+
+use super::problem::Refusal;
+use super::shared::Shared;
+
+/// One plan for all who ask between two changes of its input.
+#[derive(Default)]
+pub(super) struct Explanations(Mutex<Option<(Input, Arc<OnceCell<Arc<Plan>>>)>>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Input {
+    commit: String,
+    index: u64,
+}
+
+impl Explanations {
+    fn cell(&self, input: Input) -> Arc<OnceCell<Arc<Plan>>> {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*newest {
+            Some((known, cell)) if *known == input => cell.clone(),
+            _ => newest.insert((input, Arc::default())).1.clone(),
+        }
+    }
+}
+
+pub(super) async fn explain(
+    State(shared): State<Arc<Shared>>,
+    Path(application): Path<String>,
+) -> Result<Json<Placement>, Refusal> {
+    let not_read = || Refusal::not_ready("the spec branch was not read yet; ask again in a moment");
+    let revision = shared.revision().ok_or_else(not_read)?;
+    let knowledge = shared.knowledge();
+    let unknown = || {
+        Refusal::not_found(format!(
+            "there is no application `{application}` in revision {}; `qonnect get apps` lists them",
+            revision.commit
+        ))
+    };
+    if !revision.applications.contains_key(&application) {
+        return Err(unknown());
+    }
+    let cell = shared.explanations.cell(Input { commit: revision.commit.clone(), index: knowledge.index });
+    let planned = cell.get_or_try_init(|| {
+        let (revision, snapshot) = (revision.clone(), knowledge.clone());
+        async move {
+            let planning =
+                tokio::task::spawn_blocking(move || Arc::new(plan(&revision, &snapshot.snapshot())));
+            planning
+                .await
+                .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "PlanFailed", "planning failed"))
+        }
+    });
+    let planned = planned.await?.applications.get(&application).cloned().ok_or_else(unknown)?;
+    let mut components = planned.components;
+    if let Some(deployed) = knowledge.placements.get(&application) {
+        for (name, component) in &mut components {
+            component.moving = deployed.spec.components.get(name).and_then(|known| known.moving.clone());
+        }
+    }
+    let spec = PlacementSpec {
+        revision: revision.commit.clone(),
+        kb_index: knowledge.index,
+        epoch: knowledge.epoch,
+        strategy: planned.strategy,
+        components,
+    };
+    Ok(Json(Placement::new(application, spec)))
+}

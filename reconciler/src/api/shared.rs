@@ -1,0 +1,77 @@
+//! What all requests share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use qonnect_core::knowledge::Knowledge;
+use qonnect_schema::api::ReleaseHint;
+use qonnect_schema::documents::fleet::Lease;
+use qonnect_schema::revision::Revision;
+use tokio::sync::{Semaphore, watch};
+
+use super::access::Access;
+use super::explain::Explanations;
+use super::{Parts, problem::Refusal};
+use crate::consensus::Leadership;
+
+/// Requests under way at once, heartbeats that wait for news included: what 64 KiB each make of a GiB.
+pub(super) const REQUESTS_MAX: usize = 16_384;
+
+/// Readers that watch: each renders its list anew after a change.
+const WATCHERS_MAX: usize = 128;
+
+pub(super) type Releases = Arc<BTreeMap<String, ReleaseHint>>;
+
+pub(super) struct Shared {
+    pub(super) parts: Parts,
+    /// Absent: everybody may everything.
+    pub(super) access: Option<Access>,
+    /// Changes less often than the Knowledge Base, so that agents who wait sleep through reports.
+    pub(super) releases: watch::Receiver<Releases>,
+    pub(super) explanations: Explanations,
+    pub(super) requests: Arc<Semaphore>,
+    pub(super) watchers: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(super) fn new(parts: Parts, access: Option<Access>) -> Arc<Self> {
+        let mut changes = parts.consensus.changes();
+        let (tell, releases) = watch::channel(changes.borrow_and_update().releases.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let now = changes.borrow_and_update().releases.clone();
+                tell.send_if_modified(|known| {
+                    let news = !Arc::ptr_eq(known, &now);
+                    *known = now;
+                    news
+                });
+            }
+        });
+        Arc::new(Self {
+            parts,
+            access,
+            releases,
+            explanations: Explanations::default(),
+            requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+        })
+    }
+
+    pub(super) fn knowledge(&self) -> Arc<Knowledge> {
+        self.parts.consensus.knowledge()
+    }
+
+    pub(super) fn revision(&self) -> Option<Arc<Revision>> {
+        self.parts.revision.borrow().clone()
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        self.parts.revision.borrow().as_ref().map(|revision| revision.fleet.lease).unwrap_or_default()
+    }
+
+    /// Only the leader hears agents: silence is counted there.
+    pub(super) fn leadership(&self) -> Result<Leadership, Refusal> {
+        let leadership = *self.parts.consensus.leadership().borrow();
+        leadership.ok_or(crate::consensus::Error::NotLeader { leader: None }.into())
+    }
+}

@@ -1,0 +1,178 @@
+//! Lists for readers, made of the Knowledge Base and of the revision that counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use qonnect_core::knowledge::Knowledge;
+use qonnect_schema::ClusterSpec;
+use qonnect_schema::api::{ApplicationView, ClusterView, Event, NodeView, PlacementView, RevisionRecord};
+use qonnect_schema::documents::cluster::DeclaredNode;
+use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health, Node, Resources};
+use qonnect_schema::revision::{ApplicationSource, Revision};
+use qonnect_schema::units::{Bytes, Cpu};
+
+pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ClusterView> {
+    let unheard = ClusterState::default();
+    let view = |name: &str| {
+        let spec = spec(revision, name);
+        let state = knowledge.clusters.get(name).map_or(&unheard, |state| state);
+        let nodes = nodes_of(spec, state);
+        ClusterView {
+            name: name.into(),
+            tier: spec.map(|spec| spec.tier.clone()).unwrap_or_default(),
+            region: spec.and_then(|spec| spec.region.clone()),
+            status: state.status,
+            since: state.since,
+            cordon: spec.is_some_and(|spec| spec.cordon || spec.drain),
+            nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+            capacity: nodes.iter().map(free).fold(Resources::default(), sum),
+            components: count(state.components.iter()),
+            components_ready: count(state.components.iter().filter(|status| status.health == Health::Ready)),
+            wanted: knowledge.releases.get(name).cloned(),
+            applied: state.release.clone(),
+            stalled: knowledge.stalled.get(name).cloned().unwrap_or_default(),
+            agent_version: state.agent_version.clone(),
+            kubernetes_version: state.kubernetes_version.clone(),
+        }
+    };
+    names(knowledge, revision).into_iter().map(view).collect()
+}
+
+pub(super) fn nodes(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<NodeView> {
+    let unheard = ClusterState::default();
+    let of = |cluster: &str| {
+        let state = knowledge.clusters.get(cluster).map_or(&unheard, |state| state);
+        let view = |node| NodeView { cluster: cluster.into(), reported: state.nodes.is_some(), node };
+        nodes_of(spec(revision, cluster), state).into_iter().map(view).collect::<Vec<_>>()
+    };
+    names(knowledge, revision).into_iter().flat_map(of).collect()
+}
+
+pub(super) fn applications(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ApplicationView> {
+    let Some(revision) = revision else { return Vec::new() };
+    let statuses = statuses(knowledge);
+    let view = |(name, source): (&String, &std::sync::Arc<ApplicationSource>)| {
+        let spec = &source.application.spec;
+        let placement = knowledge.placements.get(name);
+        let health = |component: &str| {
+            let cluster = placement?.spec.components.get(component)?.cluster.as_deref()?;
+            // Placed, but not reported yet: on its way.
+            Some(
+                statuses.get(&(cluster, name, component)).map_or(Health::Reconciling, |status| status.health),
+            )
+        };
+        let healths: Vec<_> =
+            spec.components.iter().filter_map(|component| health(&component.name)).collect();
+        ApplicationView {
+            name: name.clone(),
+            namespace: source.namespace().into(),
+            objectives: spec.objectives,
+            components: count(spec.components.iter()),
+            components_ready: count(healths.iter().filter(|health| **health == Health::Ready)),
+            health: healths.iter().max().copied(),
+            commit: source.commit.clone(),
+            held: source.commit != revision.commit,
+        }
+    };
+    revision.applications.iter().map(view).collect()
+}
+
+pub(super) fn placements(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<PlacementView> {
+    let statuses = statuses(knowledge);
+    let mut views = Vec::new();
+    for (application, placement) in &*knowledge.placements {
+        for (component, placed) in &placement.spec.components {
+            let status = placed
+                .cluster
+                .as_deref()
+                .and_then(|cluster| statuses.get(&(cluster, application.as_str(), component.as_str())));
+            views.push(PlacementView {
+                application: application.clone(),
+                component: component.clone(),
+                cluster: placed.cluster.clone(),
+                moving: placed.moving.clone(),
+                status: status.map(|status| ComponentStatus::clone(status)),
+                score: placed.score.clone(),
+                others: placed.others.clone(),
+                revision: placement.spec.revision.clone(),
+            });
+        }
+    }
+    views
+}
+
+pub(super) fn revisions(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<RevisionRecord> {
+    knowledge.revisions.iter().map(|record| RevisionRecord::clone(record)).collect()
+}
+
+pub(super) fn events(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Event> {
+    knowledge.events.iter().map(|event| Event::clone(event)).collect()
+}
+
+/// By cluster, application and component.
+type Statuses<'a> = BTreeMap<(&'a str, &'a str, &'a str), &'a ComponentStatus>;
+
+fn statuses(knowledge: &Knowledge) -> Statuses<'_> {
+    let mut statuses = Statuses::new();
+    for (cluster, state) in &*knowledge.clusters {
+        for status in &state.components {
+            statuses.insert((cluster, &status.application, &status.component), status);
+        }
+    }
+    statuses
+}
+
+fn names<'a>(knowledge: &'a Knowledge, revision: Option<&'a Revision>) -> BTreeSet<&'a str> {
+    let wanted = revision.into_iter().flat_map(|revision| revision.clusters.keys());
+    wanted.chain(knowledge.clusters.keys()).map(String::as_str).collect()
+}
+
+fn spec<'a>(revision: Option<&'a Revision>, cluster: &str) -> Option<&'a ClusterSpec> {
+    Some(&revision?.clusters.get(cluster)?.spec)
+}
+
+/// What the agent reported; before that, what the document declares.
+fn nodes_of(spec: Option<&ClusterSpec>, state: &ClusterState) -> Vec<Node> {
+    match &state.nodes {
+        Some(nodes) => nodes.clone(),
+        None => spec.into_iter().flat_map(|spec| &spec.nodes).flat_map(declared).collect(),
+    }
+}
+
+fn declared(node: &DeclaredNode) -> impl Iterator<Item = Node> {
+    (1..=node.count).map(move |number| Node {
+        name: if node.count == 1 { node.name.clone() } else { format!("{}-{number}", node.name) },
+        allocatable: Resources { cpu: node.cpu, memory: node.memory, storage: node.storage, pods: node.pods },
+        ready: true,
+        energy: node.energy,
+        price: node.price,
+        bandwidth: node.bandwidth,
+        ..Default::default()
+    })
+}
+
+/// What a node that takes pods leaves to us.
+fn free(node: &Node) -> Resources {
+    let Node { allocatable, foreign, .. } = node;
+    match node.ready && !node.unschedulable {
+        true => Resources {
+            cpu: Cpu(allocatable.cpu.0.saturating_sub(foreign.cpu.0)),
+            memory: Bytes(allocatable.memory.0.saturating_sub(foreign.memory.0)),
+            storage: Bytes(allocatable.storage.0.saturating_sub(foreign.storage.0)),
+            pods: allocatable.pods.saturating_sub(foreign.pods),
+        },
+        false => Resources::default(),
+    }
+}
+
+fn sum(a: Resources, b: Resources) -> Resources {
+    Resources {
+        cpu: Cpu(a.cpu.0.saturating_add(b.cpu.0)),
+        memory: Bytes(a.memory.0.saturating_add(b.memory.0)),
+        storage: Bytes(a.storage.0.saturating_add(b.storage.0)),
+        pods: a.pods.saturating_add(b.pods),
+    }
+}
+
+fn count(items: impl Iterator) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
