@@ -1,3 +1,4 @@
 //! One adapter against the real library or program.
 
 mod control_plane;
+mod kind_clusters;
