@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod get;
 mod lead;
+mod leads;
 mod output;
 mod plan;
 mod schema;
