@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod completions;
+pub(crate) mod decisions;
 mod demo;
 mod explain;
 mod export;
