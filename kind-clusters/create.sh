@@ -147,6 +147,6 @@ done
 say "ready; look at it with:"
 cat <<TEXT
   kubectl --context kind-$lead_cluster --namespace qonnect-lead port-forward service/lead 7480 &
-  qonnect get clusters --server https://localhost:7480 \\
+  qonnect get clusters --lead https://localhost:7480 \\
     --authority $state/authority.crt --token-file $state/token-reader
 TEXT

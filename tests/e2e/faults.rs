@@ -18,6 +18,7 @@ pub(crate) struct Fault {
 const APPLICATION: &str = "apps/bookinfo/application.yaml";
 const REVIEWS: &str = "apps/bookinfo/reviews.yaml";
 const DETAILS: &str = "apps/bookinfo/details.yaml";
+const RATINGS: &str = "apps/bookinfo/ratings.yaml";
 const CLUSTER: &str = "clusters/fog-cost.yaml";
 
 /// A fault below `apps/bookinfo`.
@@ -95,18 +96,25 @@ pub(crate) const FAULTS: [Fault; 24] = [
     held("an object without a name", "missing-field", DETAILS, "metadata: {labels", |repo| {
         repo.edit(DETAILS, "metadata: {name: details}", "metadata: {labels: {a: b}}");
     }),
-    held("an object of two components", "duplicate-object", APPLICATION, "", |repo| {
-        repo.write(DETAILS, repo.read(DETAILS) + "---\n" + &repo.read("apps/bookinfo/ratings.yaml"));
+    held("an object of two components", "duplicate-object", RATINGS, "metadata: {name: ratings}", |repo| {
+        repo.write(DETAILS, repo.read(DETAILS) + "---\n" + &repo.read(RATINGS));
     }),
     held("an object of the whole cluster", "cluster-scoped", DETAILS, "kind: ClusterRole", |repo| {
         let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: all}\nrules: []\n";
         repo.write(DETAILS, repo.read(DETAILS) + role);
     }),
-    held("a variable that does not exist", "unknown-variable", REVIEWS, "${component.rating.host}", |repo| {
-        let text = repo.read(REVIEWS).replacen("${component.ratings.host}", "${component.rating.host}", 1);
-        repo.write(REVIEWS, text);
-    }),
-    held("an alias bomb", "too-long", DETAILS, "", |repo| {
+    held(
+        "a variable that does not exist",
+        "unknown-component",
+        REVIEWS,
+        "${component.rating.host}",
+        |repo| {
+            let text =
+                repo.read(REVIEWS).replacen("${component.ratings.host}", "${component.rating.host}", 1);
+            repo.write(REVIEWS, text);
+        },
+    ),
+    held("an alias bomb", "too-many-values", DETAILS, "a5:", |repo| {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let below = vec![format!("*a{}", level - 1); 9].join(", ");

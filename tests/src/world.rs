@@ -116,7 +116,7 @@ impl World {
     }
 
     fn launch(&self, name: &str, mut command: Command) -> Process {
-        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or("info".into()));
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or("info".into())).env("NO_COLOR", "1");
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
         let log = self.folder.join(format!("{name}.log"));
         Process::start(name, command, &log).unwrap_or_else(|error| panic!("{name} does not start: {error}"))
