@@ -2,6 +2,8 @@
 
 pub mod cli;
 
+pub mod files;
+
 pub mod lead;
 
 pub mod consensus;

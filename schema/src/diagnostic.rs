@@ -1,5 +1,15 @@
 //! A finding: where a document is wrong, what is wrong, what would be right.
 
+#[cfg(feature = "validate")]
+mod github;
+#[cfg(feature = "validate")]
+mod sarif;
+#[cfg(feature = "validate")]
+mod text;
+
+#[cfg(feature = "validate")]
+pub use {github::github, sarif::sarif, text::text};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

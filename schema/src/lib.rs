@@ -6,6 +6,7 @@
 pub mod api;
 pub mod documents;
 pub mod epoch;
+pub mod json_schema;
 pub mod layout;
 pub mod manifest;
 pub mod revision;
@@ -15,6 +16,8 @@ pub mod units;
 pub mod yaml;
 
 pub mod diagnostic;
+#[cfg(feature = "validate")]
+pub mod validate;
 
 pub use documents::{
     application::{Application, ApplicationSpec},

@@ -119,7 +119,7 @@ fn time_us(text: &str) -> Option<u64> {
 }
 
 macro_rules! textual {
-    ($name:ident, $wanted:literal, $pattern:literal, $parse:expr, $show:expr) => {
+    ($name:ident, $wanted:literal, $types:tt, $pattern:literal, $parse:expr, $show:expr) => {
         impl FromStr for $name {
             type Err = UnitError;
 
@@ -180,7 +180,8 @@ macro_rules! textual {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "description": $wanted,
-                    "type": ["string", "number"],
+                    "type": $types,
+                    "format": stringify!($name),
                     "pattern": $pattern,
                     "minimum": 0,
                 })
@@ -192,6 +193,7 @@ macro_rules! textual {
 textual!(
     Cpu,
     "an amount of CPU, such as 2 or 500m",
+    ["string", "number"],
     r"^[0-9.]+([numkMGTPE]|[eE][0-9]+|)$",
     |text| u64::try_from(quantity_milli(text)?).ok(),
     |milli| if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") }
@@ -199,6 +201,7 @@ textual!(
 textual!(
     Bytes,
     "an amount of bytes, such as 512Mi or 7160844288",
+    ["string", "number"],
     r"^[0-9.]+([numkMGTPE]|[KMGTPE]i|[eE][0-9]+|)$",
     |text| u64::try_from(quantity_milli(text)?.div_ceil(1000)).ok(),
     |bytes| {
@@ -212,6 +215,7 @@ textual!(
 textual!(
     Bandwidth,
     "bits per second, such as 52500M or 1G",
+    ["string", "number"],
     r"^[0-9.]+([kMGTPE]|[eE][0-9]+|)$",
     |text| u64::try_from(quantity_milli(text)?.div_ceil(1000)).ok(),
     |bits| {
@@ -222,20 +226,24 @@ textual!(
         }
     }
 );
-textual!(Latency, "a duration, such as 40ms or 1.5s", r"^[0-9.]+(us|µs|ms|s)$", time_us, |us| if us
-    % 1_000_000
-    == 0
-    && us != 0
-{
-    format!("{}s", us / 1_000_000)
-} else if us % 1000 == 0 {
-    format!("{}ms", us / 1000)
-} else {
-    format!("{us}us")
-});
+textual!(
+    Latency,
+    "a duration, such as 40ms or 1.5s",
+    "string",
+    r"^[0-9.]+(us|µs|ms|s)$",
+    time_us,
+    |us| if us % 1_000_000 == 0 && us != 0 {
+        format!("{}s", us / 1_000_000)
+    } else if us % 1000 == 0 {
+        format!("{}ms", us / 1000)
+    } else {
+        format!("{us}us")
+    }
+);
 textual!(
     Span,
     "a duration, such as 5s, 10m or 1h",
+    "string",
     r"^[0-9.]+(ms|s|m|h|d)$",
     |text| Some(time_us(text)? / 1000),
     |ms| match ms {

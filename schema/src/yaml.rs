@@ -1,6 +1,42 @@
 //! The only home of the YAML library.
+//!
+//! Two readers. [`from_str`] reads a document that was checked before, or that a lead wrote, straight into its
+//! type. [`parse`] reads what people wrote into a tree that remembers where each key and value stands, within
+//! [`Limits`], and finds all that is wrong with it. One writer, [`to_string`]: what it writes means the same
+//! to readers of YAML 1.1 and of YAML 1.2.
 
 use serde::{Serialize, de::DeserializeOwned};
+
+mod scalar;
+mod tree;
+
+pub use tree::{Content, Fault, Member, Node, Part, Range, parse};
+
+/// How plain scalars are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// YAML 1.2, for our own documents: `yes` and `0777` are texts.
+    Strict,
+    /// As kubectl reads manifests (go-yaml v2, a YAML 1.1): `yes` is true, `0777` is 511.
+    Kubernetes,
+}
+
+/// What a file may ask of its reader. Counted after aliases are expanded, so that an alias bomb is a fault
+/// like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub bytes: usize,
+    pub depth: usize,
+    pub documents: usize,
+    pub nodes: usize,
+    pub aliases: usize,
+}
+
+impl Limits {
+    /// Far above any document that a person writes; a CustomResourceDefinition may have 600 kB and 40 levels.
+    pub const DEFAULT: Self =
+        Self { bytes: 1 << 20, depth: 64, documents: 1_000, nodes: 100_000, aliases: 1_000 };
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -8,7 +44,16 @@ pub struct Error(String);
 
 /// Reads one of our own documents that was checked before, or that a lead wrote.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_yaml::from_str(text).map_err(|error| Error(error.to_string()))
+    let limits = Limits::DEFAULT;
+    let options = serde_yaml::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+        budget: serde_yaml::budget! { max_depth: limits.depth, max_nodes: limits.nodes, max_aliases: limits.aliases },
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: limits.nodes, max_replay_stack_depth: 16 },
+    };
+    serde_yaml::from_str_with_options(text, options).map_err(|error| Error(error.to_string()))
 }
 
 /// Writes a document so that readers of YAML 1.1 and 1.2 agree on it.

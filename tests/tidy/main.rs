@@ -1,7 +1,6 @@
 //! What must not drift: shapes, names, dependencies, promises.
 
 mod documents;
-mod examples;
 mod homes;
 mod packages;
 mod purity;

@@ -1,0 +1,1 @@
+//! What a lead does next: event in, effects out.

@@ -1,0 +1,78 @@
+//! Checks a whole repository and reads what is good in it.
+//!
+//! The unit of refusal: a fault in `fleet.yaml`, `clusters/` or `signals/` refuses the revision; a fault below
+//! `apps/<app>/` holds that application and nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::diagnostic::Diagnostic;
+use crate::revision::{ApplicationSource, Revision};
+use crate::tree::Tree;
+
+mod application;
+mod claims;
+mod components;
+mod document;
+mod findings;
+mod fleet;
+mod manifests;
+mod objects;
+mod places;
+mod shape;
+mod words;
+
+pub use claims::{Clash, clashes};
+
+/// What a commit of the spec branch says, and what is wrong with it.
+///
+/// Guarantees: the same tree, commit and time give the same result. Reading is bounded by [`crate::yaml::Limits`]
+/// per file. A file that cannot be read makes its application faulty; it never makes it vanish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// The good part: faulty applications are left out, and so are faulty clusters and signals.
+    pub revision: Revision,
+    /// By file and place.
+    pub findings: Vec<Diagnostic>,
+    /// An error outside of `apps/`: nothing of this revision may be used.
+    pub refused: bool,
+    /// Applications with an error, also those that cannot be read: they stay at their last good revision.
+    pub faulty: BTreeSet<String>,
+}
+
+/// Reads a tree that is the root of a spec branch.
+///
+/// Assumes that whoever made the tree kept symlinks as links and left out the contents of files that are too large.
+pub fn repository(tree: &Tree, commit: &str, time: Timestamp) -> Checked {
+    let mut findings = findings::Findings::default();
+    let places = places::Places::of(tree, &mut findings);
+    let fleet = fleet::read(&places, &mut findings);
+    let mut applications = BTreeMap::new();
+    for (name, entry) in &places.applications {
+        let found = application::read(tree, name, *entry, &fleet, &mut findings);
+        applications.extend(found.map(|application| (name.to_string(), application)));
+    }
+    claims::check(&applications, &mut findings);
+
+    let faulty: BTreeSet<String> = findings.errors().filter_map(|error| error.application.clone()).collect();
+    let refused = findings.errors().any(|error| error.application.is_none());
+    let good = applications.into_iter().filter(|(name, _)| !faulty.contains(name));
+    let source = |read: application::Read| {
+        Arc::new(ApplicationSource {
+            commit: commit.into(),
+            application: read.application,
+            manifests: read.manifests,
+        })
+    };
+    let revision = Revision {
+        commit: commit.into(),
+        time,
+        fleet: fleet.spec,
+        clusters: fleet.clusters,
+        signals: fleet.signals,
+        applications: good.map(|(name, read)| (name, source(read))).collect(),
+    };
+    Checked { revision, findings: findings.into_diagnostics(tree), refused, faulty }
+}

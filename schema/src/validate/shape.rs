@@ -1,0 +1,247 @@
+//! The shape of a document: its JSON Schema, and each violation in words.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::findings::{Findings, Origin};
+use super::fleet::escape;
+use super::words::{did_you_mean, excerpt, list, quoted};
+use crate::json_schema::Kind;
+use crate::units;
+
+struct Shape {
+    schema: Value,
+    validator: Validator,
+}
+
+static SHAPES: LazyLock<BTreeMap<Kind, Shape>> = LazyLock::new(|| {
+    let shape = |kind: Kind| {
+        let schema = kind.schema();
+        let options = jsonschema::options().offline().should_validate_formats(true);
+        let validator = UNITS
+            .iter()
+            .fold(options, |options, (name, parse)| {
+                options.with_format(*name, move |text| parse(text).is_ok())
+            })
+            .build(&schema)
+            .expect("a schema that is generated from a type is valid");
+        (kind, Shape { schema, validator })
+    };
+    Kind::ALL.into_iter().map(shape).collect()
+});
+
+/// The formats of [`crate::units`] and what reads them.
+type ParseUnit = fn(&str) -> Result<(), units::UnitError>;
+const UNITS: [(&str, ParseUnit); 5] = [
+    ("Cpu", |text| text.parse::<units::Cpu>().map(drop)),
+    ("Bytes", |text| text.parse::<units::Bytes>().map(drop)),
+    ("Bandwidth", |text| text.parse::<units::Bandwidth>().map(drop)),
+    ("Latency", |text| text.parse::<units::Latency>().map(drop)),
+    ("Span", |text| text.parse::<units::Span>().map(drop)),
+];
+
+/// Finds everything that the schema of a kind forbids; true if nothing.
+pub(super) fn check(kind: Kind, document: &Value, origin: Origin<'_>, findings: &mut Findings) -> bool {
+    let shape = &SHAPES[&kind];
+    let mut clean = true;
+    for error in shape.validator.iter_errors(document) {
+        clean = false;
+        report(&error, &shape.schema, origin, findings);
+    }
+    clean
+}
+
+fn report(error: &ValidationError<'_>, schema: &Value, origin: Origin<'_>, findings: &mut Findings) {
+    let pointer = error.instance_path().as_str();
+    // The schema that the violated keyword stands in.
+    let keyword = error.schema_path().as_str();
+    let around = keyword.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)).unwrap_or(schema);
+    if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+        for name in unexpected {
+            unknown_field(name, around, pointer, origin, findings);
+        }
+    } else if let Some(Said { code, message, help }) = say(error, around, schema) {
+        let finding = findings.error(origin, code, pointer, message);
+        if let Some(help) = help {
+            finding.help(help);
+        }
+    }
+}
+
+struct Said {
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+}
+
+impl Said {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// A violation in words; `None` where another one says the same better.
+fn say(error: &ValidationError<'_>, around: &Value, schema: &Value) -> Option<Said> {
+    let value = error.instance();
+    let shown = excerpt(value);
+    Some(match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let said = Said::new("missing-field", format!("the field `{name}` is missing"));
+            match description(around, name, schema) {
+                Some(description) => said.help(format!("`{name}`: {description}")),
+                None => said,
+            }
+        }
+        ValidationErrorKind::Type { kind } if value.is_null() => {
+            let name = error.instance_path().as_str().rsplit('/').next().unwrap_or_default();
+            Said::new("wrong-type", format!("`{name}` has no value, expected {}", expected(kind, around)))
+                .help("give it a value, or leave the line out where it is optional")
+        }
+        ValidationErrorKind::Type { kind } => {
+            Said::new("wrong-type", format!("expected {}, found {}", expected(kind, around), found(value)))
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<&str> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            one_of(value, &options)
+        }
+        ValidationErrorKind::Constant { expected_value } => {
+            one_of(value, &[expected_value.as_str().unwrap_or_default()])
+        }
+        ValidationErrorKind::Minimum { .. }
+        | ValidationErrorKind::Maximum { .. }
+        | ValidationErrorKind::ExclusiveMinimum { .. }
+        | ValidationErrorKind::ExclusiveMaximum { .. } => {
+            Said::new("out-of-range", format!("{shown} is out of range, expected {}", range(around)))
+        }
+        ValidationErrorKind::MinLength { .. } | ValidationErrorKind::MinItems { limit: 1 } => {
+            Said::new("empty", "must not be empty")
+        }
+        ValidationErrorKind::MaxLength { limit } => {
+            Said::new("too-long", format!("{shown} is longer than {limit} characters"))
+        }
+        ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MaxItems { .. } => {
+            wrong_count(value, around)
+        }
+        ValidationErrorKind::Format { format } if format == "date-time" => {
+            Said::new("invalid-value", format!("{shown} is no time"))
+                .help("write it as in 2026-11-21T18:00:00Z")
+        }
+        ValidationErrorKind::Format { format } => {
+            let text = value.as_str().unwrap_or_default();
+            let unit = UNITS.iter().find(|(name, _)| name == format).and_then(|(_, parse)| parse(text).err());
+            Said::new(
+                "invalid-value",
+                unit.map_or_else(|| format!("{shown} is no {format}"), |unit| unit.to_string()),
+            )
+        }
+        // The format of a unit says the same in better words.
+        ValidationErrorKind::Pattern { .. } if around.get("format").is_some() => return None,
+        ValidationErrorKind::Pattern { .. } => {
+            let name = value.as_str().map(dns_label).unwrap_or_default();
+            let wanted = around.get("description").and_then(Value::as_str);
+            let wanted = wanted.unwrap_or("use `a` to `z`, digits and `-`").trim_end_matches('.');
+            Said::new("invalid-value", format!("{shown} has characters that are not allowed here"))
+                .help(format!("{wanted}; perhaps `{name}`"))
+        }
+        _ => Said::new("invalid-value", error.to_string()),
+    })
+}
+
+fn wrong_count(value: &Value, around: &Value) -> Said {
+    let bound = |name: &str| around.get(name).and_then(Value::as_u64);
+    let wanted = match (bound("minItems"), bound("maxItems")) {
+        (Some(least), Some(most)) if least == most => format!("{least}"),
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("{least} or more"),
+        (None, most) => format!("at most {}", most.unwrap_or_default()),
+    };
+    let count = value.as_array().map_or(0, Vec::len);
+    Said::new("wrong-count", format!("{count} given, expected {wanted}"))
+}
+
+fn unknown_field(name: &str, around: &Value, pointer: &str, origin: Origin<'_>, findings: &mut Findings) {
+    let properties = around.get("properties").and_then(Value::as_object);
+    let known: Vec<&str> = properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+    let at = format!("{pointer}/{}", escape(name));
+    let help =
+        did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("known here: {}", list(&known)));
+    findings
+        .error(origin, "unknown-field", at, format!("unknown field {}", quoted(name)))
+        .at_key()
+        .help(help);
+}
+
+fn one_of(value: &Value, options: &[&str]) -> Said {
+    let near = value.as_str().and_then(|text| did_you_mean(text, options.iter().copied()));
+    Said::new("unknown-value", format!("{} is not possible here", excerpt(value)))
+        .help(near.unwrap_or_else(|| format!("expected {}", list(options))))
+}
+
+/// What the schema says of a property, also where it only refers to a definition.
+fn description<'a>(around: &'a Value, name: &str, schema: &'a Value) -> Option<&'a str> {
+    let property = around.get("properties")?.get(name)?;
+    let own = property.get("description").and_then(Value::as_str);
+    own.or_else(|| {
+        let target = property.get("$ref")?.as_str()?.strip_prefix('#')?;
+        schema.pointer(target)?.get("description")?.as_str()
+    })
+}
+
+fn expected(kind: &TypeKind, around: &Value) -> String {
+    if let (Some(_), Some(unit)) = (around.get("format"), around.get("description").and_then(Value::as_str)) {
+        return unit.to_string();
+    }
+    let name = |kind: jsonschema::JsonType| match kind.as_str() {
+        "object" => "a map",
+        "array" => "a list",
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        _ => "nothing",
+    };
+    match kind {
+        TypeKind::Single(kind) => name(*kind).into(),
+        TypeKind::Multiple(kinds) => kinds.iter().map(name).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "a map".into(),
+        Value::Array(_) => "a list".into(),
+        Value::String(_) => format!("the text {}", excerpt(value)),
+        Value::Number(number) => format!("the number {number}"),
+        Value::Bool(truth) => format!("{truth}"),
+        Value::Null => "nothing".into(),
+    }
+}
+
+fn range(schema: &Value) -> String {
+    match (schema.get("minimum"), schema.get("maximum")) {
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("{least} or more"),
+        (None, most) => format!("at most {}", most.cloned().unwrap_or_default()),
+    }
+}
+
+/// The nearest text that is a name.
+fn dns_label(text: &str) -> String {
+    let plain: String = text
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let label = plain.trim_matches('-').chars().take(63).collect::<String>();
+    if label.is_empty() { "name".into() } else { label }
+}
