@@ -10,8 +10,8 @@ help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: ## Watch the whole loop work on this machine; ARGS="--exit" ends after the story
-	$(CARGO) build --release --locked -p qonnect -p qonnect-agent
-	target/release/qonnect demo $(ARGS)
+	$(CARGO) build --profile demo --locked -p qonnect -p qonnect-agent
+	target/demo/qonnect demo $(ARGS)
 
 test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes out by name
 	$(CARGO) fmt --all --check

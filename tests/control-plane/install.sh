@@ -89,14 +89,19 @@ install_packages() {
 
 # ------------------------------------------------------------------------------------------------ control plane
 
-# The folder of a control plane that is there and runs; empty if there is none that will do.
+# The folder of a control plane that is there and runs; nothing if there is none that will do.
 installed() {
     local folder
     for folder in ${KUBEBUILDER_ASSETS:+"$KUBEBUILDER_ASSETS"} "$cache"/kubernetes-*/; do
         folder=${folder%/}
-        [ -n "$url" ] && [ "$(cat "$folder/source" 2>/dev/null)" != "$url" ] && continue
-        [ -n "$url" ] || runs "$folder" "${programs[@]}" || continue
-        runs "$folder" kube-apiserver && printf '%s\n' "$folder" && return
+        if [ -z "$url" ]; then
+            runs "$folder" "${programs[@]}" || continue
+        else
+            [ "$(cat "$folder/source" 2>/dev/null)" = "$url" ] || continue
+            runs "$folder" kube-apiserver || continue
+        fi
+        printf '%s\n' "$folder"
+        return
     done
 }
 

@@ -1,3 +1,5 @@
 //! One adapter against the real library or program.
 
 mod control_plane;
+mod git;
+mod kind_clusters;

@@ -1,7 +1,11 @@
 //! The machinery that the classes of tests share: real processes, real API servers, nodes that are played.
 
+pub mod world;
+
 pub mod control_plane;
 pub mod kubelet;
+
+pub mod git;
 
 pub mod programs;
 

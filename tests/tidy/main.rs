@@ -1,6 +1,7 @@
 //! What must not drift: shapes, names, dependencies, promises.
 
 mod documents;
+mod examples;
 mod homes;
 mod packages;
 mod purity;

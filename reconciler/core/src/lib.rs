@@ -5,6 +5,8 @@
 //! Command ─▶ knowledge::Knowledge::apply                     Event ─▶ lead::Lead::step ─▶ Effects
 //! ```
 
+pub mod hold;
+
 pub mod placement;
 
 pub mod rollout;

@@ -37,13 +37,13 @@ pub(crate) fn fetch(
     if deepen.is_some() {
         read_boundary(&mut reply, boundary, deadline)?;
     }
-    read_acknowledgement(&mut reply, deadline)?;
-    store(repository, reply, deadline)
+    let first = skip_acknowledgements(&mut reply, deadline)?;
+    store(repository, SideBand::begun(first, reply), deadline)
 }
 
 /// One request with everything in it, so that one exchange is enough.
 ///
-/// Without `multi_ack` the server answers with one line, whatever it has in common with us.
+/// Without `multi_ack` the server acknowledges what we have in common and sends the rest at once.
 fn request(want: Oid, haves: &[Oid], boundary: &BTreeSet<Oid>, deepen: Option<u32>) -> Vec<u8> {
     let mut request = Vec::new();
     packet::write(
@@ -80,6 +80,7 @@ fn haves(repository: &Repository) -> Result<Vec<Oid>, Error> {
 
 fn read_boundary(reply: &mut Reply, boundary: &mut BTreeSet<Oid>, deadline: Deadline) -> Result<(), Error> {
     while let Some(line) = read_line(reply, deadline)? {
+        let line = plain(&line);
         let bad = || Error::Protocol { detail: line.clone() };
         let (word, id) = line.split_once(' ').ok_or_else(bad)?;
         let id = Oid::from_str(id).map_err(|_| bad())?;
@@ -92,27 +93,29 @@ fn read_boundary(reply: &mut Reply, boundary: &mut BTreeSet<Oid>, deadline: Dead
     Ok(())
 }
 
-fn read_acknowledgement(reply: &mut Reply, deadline: Deadline) -> Result<(), Error> {
-    match read_line(reply, deadline)? {
-        Some(line) if line == "NAK" || line.starts_with("ACK ") => Ok(()),
-        line => Err(Error::Protocol { detail: line.unwrap_or_default() }),
+/// Skips the acknowledgements, of which an older commit of ours may bring one more, up to the first other line.
+fn skip_acknowledgements(reply: &mut Reply, deadline: Deadline) -> Result<Vec<u8>, Error> {
+    loop {
+        let line = read_line(reply, deadline)?.unwrap_or_default();
+        if !line.starts_with(b"ACK ") && !line.starts_with(b"NAK") {
+            return Ok(line);
+        }
     }
 }
 
-fn read_line(reply: &mut Reply, deadline: Deadline) -> Result<Option<String>, Error> {
+fn read_line(reply: &mut Reply, deadline: Deadline) -> Result<Option<Vec<u8>>, Error> {
     match packet::read(reply).map_err(|error| deadline.explain(&error))? {
         Packet::Flush => Ok(None),
         Packet::Line(line) => match line.strip_prefix(b"ERR ") {
             Some(complaint) => Err(Error::Remote { detail: plain(complaint) }),
-            None => Ok(Some(plain(&line))),
+            None => Ok(Some(line)),
         },
     }
 }
 
-fn store(repository: &Repository, reply: Reply, deadline: Deadline) -> Result<(), Error> {
+fn store(repository: &Repository, mut data: SideBand<Reply>, deadline: Deadline) -> Result<(), Error> {
     let odb = repository.odb()?;
     let mut pack = odb.packwriter()?;
-    let mut data = SideBand::new(reply);
     let mut buffer = vec![0; 64 * 1024];
     let mut received = 0;
     loop {

@@ -44,6 +44,7 @@ pub(crate) fn publish(repository: &Repository, path: &Path, update: &Update<'_>)
     match swapped {
         Ok(_) => Ok(Push::Published),
         Err(error) => match (tip(&target, reference)?, error.code()) {
+            (tip, _) if tip == Some(commit) => Ok(Push::Published),
             (tip, _) if tip != expected => Ok(Push::Lost { tip: tip.map(|tip| tip.to_string()) }),
             (_, ErrorCode::Locked) => {
                 Ok(Push::Refused(format!("another process holds the lock of {reference}")))

@@ -38,6 +38,7 @@ pub(crate) fn write(to: &mut Vec<u8>, line: impl AsRef<[u8]>) {
 
 /// The data of a reply in which a server also talks to people.
 pub(crate) struct SideBand<R> {
+    first: Option<Vec<u8>>,
     from: R,
     data: Vec<u8>,
     taken: usize,
@@ -50,24 +51,36 @@ impl<R: Read> SideBand<R> {
     const SAID_MAX: usize = 4096;
 
     pub(crate) fn new(from: R) -> Self {
-        Self { from, data: Vec::new(), taken: 0, said: Vec::new(), ended: false }
+        Self { first: None, from, data: Vec::new(), taken: 0, said: Vec::new(), ended: false }
+    }
+
+    /// As `new`, for one whose first line has been read already.
+    pub(crate) fn begun(first: Vec<u8>, from: R) -> Self {
+        Self { first: Some(first), ..Self::new(from) }
     }
 
     fn next(&mut self) -> io::Result<()> {
-        match read(&mut self.from)? {
-            Packet::Flush => self.ended = true,
-            Packet::Line(line) => match line.split_first() {
-                Some((1, _)) => {
-                    self.data = line;
-                    self.taken = 1;
+        let line = match self.first.take() {
+            Some(line) => line,
+            None => match read(&mut self.from)? {
+                Packet::Line(line) => line,
+                Packet::Flush => {
+                    self.ended = true;
+                    return Ok(());
                 }
-                Some((2, text)) => {
-                    let room = Self::SAID_MAX.saturating_sub(self.said.len()).min(text.len());
-                    self.said.extend_from_slice(&text[..room]);
-                }
-                Some((3, text)) => return Err(io::Error::other(crate::error::plain(text))),
-                _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of no side band")),
             },
+        };
+        match line.split_first() {
+            Some((1, _)) => {
+                self.data = line;
+                self.taken = 1;
+            }
+            Some((2, text)) => {
+                let room = Self::SAID_MAX.saturating_sub(self.said.len()).min(text.len());
+                self.said.extend_from_slice(&text[..room]);
+            }
+            Some((3, text)) => return Err(io::Error::other(crate::error::plain(text))),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of no side band")),
         }
         Ok(())
     }

@@ -14,7 +14,10 @@ use super::shared::Shared;
 
 /// One plan for all who ask between two changes of its input.
 #[derive(Default)]
-pub(super) struct Explanations(Mutex<Option<(Input, Arc<OnceCell<Arc<Plan>>>)>>);
+pub(super) struct Explanations(Mutex<Option<(Input, Planned)>>);
+
+/// Filled by the first who asks; the others wait for it.
+type Planned = Arc<OnceCell<Arc<Plan>>>;
 
 #[derive(Clone, PartialEq, Eq)]
 struct Input {
@@ -23,7 +26,7 @@ struct Input {
 }
 
 impl Explanations {
-    fn cell(&self, input: Input) -> Arc<OnceCell<Arc<Plan>>> {
+    fn cell(&self, input: Input) -> Planned {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*newest {
             Some((known, cell)) if *known == input => cell.clone(),

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod completions;
+pub(crate) mod decisions;
 mod demo;
 mod explain;
 mod export;
 mod get;
 mod lead;
+mod leads;
 mod output;
 mod plan;
 mod schema;

@@ -111,7 +111,8 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
 
 /// An empty commit that closes the branch to every older leadership.
 pub fn barrier(deployed: &Deployed, epoch: Epoch, kb_index: u64) -> Draft {
-    let intent = digest(&["barrier", deployed.tip.as_deref().unwrap_or_default(), &epoch.to_string()]);
+    let tip = deployed.tip.as_deref().unwrap_or_default();
+    let intent = digest(&["barrier", tip, &epoch.to_string(), &kb_index.to_string()]);
     let subject = format!("begin epoch {epoch}");
     Draft {
         message: message::with_trailers(&subject, epoch, "", kb_index, &intent),

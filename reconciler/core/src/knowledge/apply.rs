@@ -34,6 +34,7 @@ impl Knowledge {
     fn change(&mut self, change: &Change) -> Answer {
         match change {
             Change::OpenEpoch { node, term } => self.open_epoch(*node, *term),
+            Change::Rebuilt { era } => self.rebuilt(*era),
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
             Change::Status { clusters } => self.status(clusters),
@@ -55,6 +56,16 @@ impl Knowledge {
         }
         self.epoch = epoch;
         Answer::Epoch(epoch)
+    }
+
+    fn rebuilt(&mut self, era: u64) -> Answer {
+        if era <= self.epoch.era {
+            return Answer::Unchanged;
+        }
+        self.epoch.era = era;
+        let message = format!("the Knowledge Base was empty and the deploy branch was not: era {era} begins");
+        self.tell(EventSeverity::Warning, "KnowledgeRebuilt", "repository".into(), message);
+        Answer::Done
     }
 
     fn register(&mut self, cluster: &str, registration: &Registration) -> Answer {

@@ -26,6 +26,10 @@ pub enum Change {
         node: u64,
         term: u64,
     },
+    /// The log was lost while the deploy branch lived on: a new era begins, above the one that it names.
+    Rebuilt {
+        era: u64,
+    },
     Register {
         cluster: String,
         registration: Registration,
@@ -138,6 +142,7 @@ impl fmt::Display for Command {
         let Self { key, change, .. } = self;
         match change {
             Change::OpenEpoch { node, term } => write!(f, "OpenEpoch({term}.{node}) {key}"),
+            Change::Rebuilt { era } => write!(f, "Rebuilt({era}) {key}"),
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),

@@ -32,11 +32,15 @@ mod options;
 mod outcome;
 mod pack;
 mod problem;
+mod reason;
+mod report;
 mod requests;
 mod search;
 mod signals;
 mod state;
 
+pub use reason::{micro, reason};
+pub use report::{Change, Line, Report, Totals};
 pub use requests::{PodCount, PodGroup, requests};
 
 use options::Options;

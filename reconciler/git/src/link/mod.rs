@@ -149,7 +149,7 @@ fn reference(line: &[u8]) -> Result<Option<(String, Oid)>, Error> {
 fn recognise(detail: String) -> Error {
     let lower = detail.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&["permission denied", "host key verification failed", "access denied by"]) {
+    if says(&["permission denied", "host key", "host identification", "access denied by"]) {
         Error::Auth { detail }
     } else if says(&["not found", "not appear to be", "does not exist", "not exported", "no such file"]) {
         Error::NotFound { detail }

@@ -1,1 +1,0 @@
-//! What a lead does next: event in, effects out.

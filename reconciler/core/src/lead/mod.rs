@@ -1,0 +1,276 @@
+//! What a lead does next: event in, effects out.
+//!
+//! ```text
+//! Leading ─▶ read the tip ─▶ barrier ─▶ idle ─▶ write ─▶ record the intent ─▶ push ─▶ record the outcome ─┐
+//!                               ▲         ▲                                    │                          │
+//!                               │         └────────────────────────────────────┼──────────────────────────┘
+//!                               └── look the tip up ◀── lost or unknown ───────┘
+//! ```
+//!
+//! *Guarantees:* nothing is published before this leadership's barrier; every commit is recorded before it is
+//! pushed, onto the tip that it was planned on; one is under way at a time; what is not known is looked up.
+//! *Assumes* that proposals are applied in the order in which they are asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use qonnect_schema::Epoch;
+use qonnect_schema::api::{EventSeverity, RevisionRecord};
+use qonnect_schema::revision::Revision;
+
+use crate::decision::{Deployed, Draft};
+use crate::hold::{self, Candidate, Effective};
+use crate::knowledge::{Change, Good, Intent, Knowledge};
+
+mod leadership;
+mod relevant;
+#[cfg(test)]
+mod tests;
+
+use leadership::Leadership;
+
+/// A reason to wake up.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// This lead is the leader; its epoch is open in the Knowledge Base.
+    Leading(Epoch),
+    Deposed,
+    Knowledge(Arc<Knowledge>),
+    /// The newest commit of the spec branch was read and checked.
+    Candidate(Box<Candidate>),
+    /// What counted before the start was read again, or cannot be.
+    Restored(Option<Effective>),
+    Tip(Box<Tip>),
+    /// The deploy branch could not be read.
+    TipUnreadable,
+    /// It is time to look whether somebody else has written the deploy branch.
+    Poll,
+    /// A moment that [`Effect::WakeAt`] asked for.
+    Tick,
+    /// A draft has become a commit in the local clone.
+    Written {
+        intent: String,
+        commit: String,
+    },
+    /// The draft could not be written.
+    NotWritten {
+        intent: String,
+    },
+    /// The intent is in the log, or the leadership is over.
+    Recorded {
+        intent: String,
+        accepted: bool,
+    },
+    Pushed {
+        intent: String,
+        result: Pushed,
+    },
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    Published,
+    /// The branch did not stand where it was expected.
+    Lost,
+    Refused(String),
+    /// It may or may not have arrived.
+    Unknown,
+}
+
+/// The deploy branch, as it was read.
+#[derive(Debug, Clone)]
+pub struct Tip {
+    pub deployed: Deployed,
+    /// From the trailer of the newest commit; absent if it has none.
+    pub epoch: Option<Epoch>,
+    /// Of the commits that were asked for, those in the history of the tip.
+    pub contains: BTreeSet<String>,
+}
+
+/// A thing to do. The shell does them in order, and reports with an [`Event`] where one fits.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Tries until it is applied or the leadership is over.
+    Propose(Change),
+    /// Reads these commits of the spec branch again.
+    Restore(Good),
+    /// Readers see this revision from now on.
+    Show(Arc<Revision>),
+    ReadTip {
+        branch: String,
+        after: Duration,
+        /// Which of these are in its history?
+        asks: BTreeSet<String>,
+    },
+    Write(Box<Draft>),
+    Record(Box<Intent>),
+    Push {
+        branch: String,
+        intent: String,
+        commit: String,
+        base: Option<String>,
+    },
+    WakeAt(Timestamp),
+}
+
+/// A lead, led or following.
+#[derive(Debug, Default)]
+pub struct Lead {
+    knowledge: Arc<Knowledge>,
+    /// What counts now.
+    effective: Option<Effective>,
+    /// A good revision of the Knowledge Base is being read; no commit is judged before.
+    restoring: Option<Good>,
+    /// The newest commit of the spec branch, until it is judged for good.
+    candidate: Option<Box<Candidate>>,
+    leadership: Option<Leadership>,
+    effects: Vec<Effect>,
+}
+
+impl Lead {
+    /// Takes one event in. Decisions wait for [`Self::decide`], so that events that come together cost one plan.
+    pub fn observe(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Leading(epoch) => {
+                self.leadership = Some(Leadership::new(epoch));
+                self.judge();
+            }
+            Event::Deposed => self.leadership = None,
+            Event::Knowledge(knowledge) => self.learn(knowledge),
+            Event::Candidate(candidate) => {
+                self.candidate = Some(candidate);
+                self.judge();
+            }
+            Event::Restored(effective) => self.restored(effective),
+            Event::Tick => {
+                if let Some(leadership) = &mut self.leadership {
+                    leadership.due = true;
+                }
+            }
+            Event::Tip(tip) => self.with_leadership(|leadership, knowledge, effects| {
+                leadership.read(*tip, knowledge, effects);
+            }),
+            Event::TipUnreadable => self.with_leadership(Leadership::unreadable),
+            Event::Poll => self.with_leadership(Leadership::poll),
+            Event::Written { intent, commit } => self.with_leadership(|leadership, _, effects| {
+                leadership.written(&intent, commit, effects);
+            }),
+            Event::NotWritten { intent } => self.with_leadership(|leadership, knowledge, effects| {
+                leadership.not_written(&intent, knowledge, effects);
+            }),
+            Event::Recorded { intent, accepted: true } => self.with_leadership(|leadership, _, effects| {
+                leadership.recorded(&intent, effects);
+            }),
+            // Another leadership has begun: this one hears of its end soon.
+            Event::Recorded { accepted: false, .. } => self.leadership = None,
+            Event::Pushed { intent, result } => self.with_leadership(|leadership, knowledge, effects| {
+                leadership.pushed(&intent, result, knowledge, effects);
+            }),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Plans and starts to publish, if there is reason to and nothing is under way.
+    pub fn decide(&mut self, now: Timestamp) -> Vec<Effect> {
+        if let (Some(leadership), Some(effective)) = (&mut self.leadership, &self.effective) {
+            leadership.decide(effective, &self.knowledge, now, &mut self.effects);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn with_leadership(&mut self, act: impl FnOnce(&mut Leadership, &Knowledge, &mut Vec<Effect>)) {
+        if let Some(leadership) = &mut self.leadership {
+            act(leadership, &self.knowledge, &mut self.effects);
+        }
+    }
+
+    fn learn(&mut self, knowledge: Arc<Knowledge>) {
+        self.knowledge = knowledge;
+        if let Some(leadership) = &mut self.leadership {
+            leadership.learned(&self.knowledge);
+        }
+        // A leader makes what is good; one that starts or follows reads what another leader made.
+        let known = self.effective.as_ref().map(Effective::good);
+        let good = self.knowledge.good.as_deref().filter(|good| known.as_ref() != Some(*good));
+        if let Some(good) = good.filter(|_| self.leadership.is_none() || known.is_none())
+            && self.restoring.as_ref() != Some(good)
+        {
+            self.restoring = Some(good.clone());
+            self.effects.push(Effect::Restore(good.clone()));
+        }
+        self.judge();
+    }
+
+    fn restored(&mut self, effective: Option<Effective>) {
+        if self.restoring.take().is_none() {
+            return;
+        }
+        match effective {
+            Some(effective) => self.adopt(effective),
+            None => self.tell(
+                EventSeverity::Warning,
+                "RevisionUnreadable",
+                "the last good revision cannot be read again; what runs stays until a commit is accepted",
+            ),
+        }
+        self.judge();
+    }
+
+    fn adopt(&mut self, effective: Effective) {
+        self.effects.push(Effect::Show(effective.revision.clone()));
+        self.effective = Some(effective);
+        if let Some(leadership) = &mut self.leadership {
+            leadership.due = true;
+        }
+    }
+
+    /// Judges the newest commit of the spec branch, once what counted before is known.
+    fn judge(&mut self) {
+        let waits = self.effective.is_none() && self.knowledge.good.is_some() && self.restoring.is_some();
+        if self.leadership.is_none() || waits {
+            return;
+        }
+        let Some(candidate) = self.candidate.take() else { return };
+        let counts =
+            self.effective.as_ref().is_some_and(|now| now.revision.commit == candidate.revision.commit);
+        if counts {
+            return;
+        }
+        let judged = hold::judge(&candidate, self.effective.as_ref(), &self.knowledge);
+        if !self.is_known(&judged.record) {
+            let good = judged.effective.as_ref().map(Effective::good);
+            self.effects.push(Effect::Propose(Change::Revision { record: Box::new(judged.record), good }));
+        }
+        if judged.provisional {
+            self.candidate = Some(candidate);
+        }
+        if let Some(effective) = judged.effective {
+            self.adopt(effective);
+        }
+    }
+
+    fn is_known(&self, record: &RevisionRecord) -> bool {
+        let known = self.knowledge.revisions.iter().rev().find(|known| known.commit == record.commit);
+        known.is_some_and(|known| {
+            let RevisionRecord { seen, published, .. } = &**known;
+            **known == RevisionRecord { seen: *seen, published: published.clone(), ..record.clone() }
+        })
+    }
+
+    fn tell(&mut self, severity: EventSeverity, reason: &str, message: &str) {
+        self.effects.push(tell(severity, reason, message.into()));
+    }
+}
+
+/// An event about the deploy branch or the spec branch as a whole.
+fn tell(severity: EventSeverity, reason: &str, message: String) -> Effect {
+    Effect::Propose(Change::Event {
+        severity,
+        reason: reason.into(),
+        regarding: "repository".into(),
+        message,
+    })
+}

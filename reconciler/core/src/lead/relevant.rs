@@ -1,0 +1,27 @@
+//! What in the Knowledge Base is a reason to plan again.
+
+use std::sync::Arc;
+
+use qonnect_schema::documents::snapshot::ClusterState;
+
+use crate::knowledge::Knowledge;
+
+/// Whether planning, or a move that is under way, would see something new.
+pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
+    let (old, new) = (&planned_on.clusters, &now.clusters);
+    if Arc::ptr_eq(old, new) {
+        return false;
+    }
+    let moving = moving(now);
+    let same = |a: &ClusterState, b: &ClusterState| {
+        a.status == b.status && a.nodes == b.nodes && (!moving || a.components == b.components)
+    };
+    old.len() != new.len()
+        || old.iter().zip(&**new).any(|(a, b)| a.0 != b.0 || !(Arc::ptr_eq(a.1, b.1) || same(a.1, b.1)))
+}
+
+/// Whether a component moves: then the readiness of components decides what comes next.
+pub(super) fn moving(knowledge: &Knowledge) -> bool {
+    let components = knowledge.placements.values().flat_map(|placement| placement.spec.components.values());
+    components.into_iter().any(|component| component.moving.is_some())
+}

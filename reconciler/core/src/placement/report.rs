@@ -1,0 +1,144 @@
+//! What a plan changes, and what it costs before and after.
+
+use std::collections::BTreeSet;
+
+use qonnect_schema::SnapshotSpec;
+use qonnect_schema::revision::Revision;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::reason::reason;
+use super::{ApplicationPlan, Plan};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Every component of the plan and of the snapshot, by application and name.
+    pub components: Vec<Line>,
+    /// Of what runs and is still in the revision, with the requests that it has there.
+    pub before: Totals,
+    pub after: Totals,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    pub application: String,
+    pub component: String,
+    pub change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// It is new.
+    Place,
+    Move,
+    /// It is no longer in the revision.
+    Remove,
+    /// No cluster takes it.
+    Unplaced,
+    Stay,
+}
+
+/// Sums over all components that have a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    pub placed: usize,
+    /// Currency per hour.
+    pub cost: f64,
+    /// kWh per hour.
+    pub energy: f64,
+    /// gCO₂e per hour.
+    pub carbon: f64,
+}
+
+impl Report {
+    pub fn new(revision: &Revision, snapshot: &SnapshotSpec, plan: &Plan) -> Self {
+        let problem = Problem::new(revision, snapshot);
+        Self {
+            components: lines(snapshot, plan),
+            before: totals(&problem, |application, component| home(snapshot, application, component)),
+            after: totals(&problem, |application, component| {
+                plan.applications.get(application)?.components.get(component)?.cluster.as_deref()
+            }),
+        }
+    }
+
+    /// What is not as it was; what cannot be placed is no change.
+    pub fn changes(&self) -> impl Iterator<Item = &Line> {
+        self.components
+            .iter()
+            .filter(|line| matches!(line.change, Change::Place | Change::Move | Change::Remove))
+    }
+
+    pub fn count(&self, change: Change) -> usize {
+        self.components.iter().filter(|line| line.change == change).count()
+    }
+}
+
+fn home<'a>(snapshot: &'a SnapshotSpec, application: &str, component: &str) -> Option<&'a str> {
+    snapshot.placements.get(application)?.spec.components.get(component)?.cluster.as_deref()
+}
+
+fn lines(snapshot: &SnapshotSpec, plan: &Plan) -> Vec<Line> {
+    let planned =
+        plan.applications.iter().flat_map(|(name, plan)| plan.components.keys().map(move |c| (name, c)));
+    let running = snapshot
+        .placements
+        .iter()
+        .flat_map(|(name, placement)| placement.spec.components.keys().map(move |c| (name, c)));
+    let all: BTreeSet<(&String, &String)> = planned.chain(running).collect();
+    all.into_iter()
+        .map(|(application, component)| {
+            line(snapshot, plan.applications.get(application), application, component)
+        })
+        .collect()
+}
+
+fn line(snapshot: &SnapshotSpec, plan: Option<&ApplicationPlan>, application: &str, component: &str) -> Line {
+    let from = home(snapshot, application, component);
+    let planned = plan.and_then(|plan| Some((plan.components.get(component)?, plan.strategy)));
+    let to = planned.and_then(|(placement, _)| placement.cluster.as_deref());
+    let change = match (from, to, planned) {
+        (_, _, None) => Change::Remove,
+        (_, None, Some(_)) => Change::Unplaced,
+        (None, Some(_), Some(_)) => Change::Place,
+        (Some(from), Some(to), Some(_)) if from != to => Change::Move,
+        (Some(_), Some(_), Some(_)) => Change::Stay,
+    };
+    let reason = match planned {
+        Some((placement, strategy)) => reason(placement, strategy, from),
+        None => "it is no longer in the repository".into(),
+    };
+    Line {
+        application: application.into(),
+        component: component.into(),
+        change,
+        from: from.map(Into::into),
+        to: to.map(Into::into),
+        reason,
+    }
+}
+
+fn totals<'a>(problem: &Problem<'_>, cluster: impl Fn(&str, &str) -> Option<&'a str>) -> Totals {
+    let mut totals = Totals::default();
+    for item in 0..problem.items.len() {
+        let (application, component) = (problem.app(item).name, &problem.items[item].component.name);
+        let Some(member) = cluster(application, component).and_then(|name| problem.position(name)) else {
+            continue;
+        };
+        let raw = problem.raw(item, member);
+        totals.placed += 1;
+        totals.cost += raw.cost;
+        totals.energy += raw.energy;
+        totals.carbon += raw.carbon;
+    }
+    totals
+}

@@ -1,0 +1,287 @@
+//! What a line of each list says.
+
+use jiff::Timestamp;
+use qonnect_schema::api::{
+    ApplicationView, ClusterView, Event, NodeView, PlacementView, RevisionRecord, Verdict,
+};
+use qonnect_schema::documents::application::Objectives;
+use qonnect_schema::documents::placement::Score;
+use serde::Serialize;
+
+use crate::api::client::Listed;
+use crate::cli::output::{age, age_or_dash, bytes, commit, or_dash};
+
+/// A list that a terminal can show.
+pub(super) trait Rows: Listed + Serialize + Clone + PartialEq {
+    const SINGULAR: &'static str;
+    const PLURAL: &'static str;
+    const COLUMNS: &'static [&'static str];
+    /// Further columns of `-o wide`.
+    const WIDE: &'static [&'static str];
+    /// Items are only added: a watch appends them instead of drawing the list anew.
+    const GROWS: bool = false;
+
+    fn fits(&self, name: &str) -> bool;
+    fn row(&self, now: Timestamp) -> Vec<String>;
+    fn wide(&self, now: Timestamp) -> Vec<String>;
+
+    /// Lines below the table when items were asked for by name.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Rows for ClusterView {
+    const SINGULAR: &'static str = "cluster";
+    const PLURAL: &'static str = "clusters";
+    const COLUMNS: &'static [&'static str] = &["NAME", "TIER", "STATUS", "READY", "RELEASE", "SINCE"];
+    const WIDE: &'static [&'static str] =
+        &["REGION", "NODES", "CPU", "MEMORY", "PODS", "AGENT", "KUBERNETES", "STALLED"];
+
+    fn fits(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    fn row(&self, now: Timestamp) -> Vec<String> {
+        let mut status = format!("{:?}", self.status);
+        if self.cordon {
+            status.push_str(",Cordoned");
+        }
+        if !self.stalled.is_empty() {
+            status.push_str(",Stalled");
+        }
+        let applied = self.applied.as_ref().map(|release| release.generation);
+        let wanted = self.wanted.as_ref().map(|release| release.generation);
+        let release = match (applied, wanted) {
+            (applied, wanted) if applied == wanted => or_dash(applied),
+            (applied, wanted) => format!("{}→{}", or_dash(applied), or_dash(wanted)),
+        };
+        vec![
+            self.name.clone(),
+            self.tier.clone(),
+            status,
+            format!("{}/{}", self.components_ready, self.components),
+            release,
+            age_or_dash(now, self.since),
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        vec![
+            or_dash(self.region.as_ref()),
+            self.nodes.to_string(),
+            self.capacity.cpu.to_string(),
+            bytes(self.capacity.memory),
+            self.capacity.pods.to_string(),
+            or_dash(Some(&self.agent_version)),
+            or_dash(Some(&self.kubernetes_version)),
+            or_dash(Some(&self.stalled)),
+        ]
+    }
+}
+
+impl Rows for NodeView {
+    const SINGULAR: &'static str = "node";
+    const PLURAL: &'static str = "nodes";
+    const COLUMNS: &'static [&'static str] =
+        &["CLUSTER", "NAME", "STATUS", "CPU", "MEMORY", "STORAGE", "PODS"];
+    const WIDE: &'static [&'static str] =
+        &["OTHERS-CPU", "OTHERS-MEMORY", "ENERGY", "PRICE", "BANDWIDTH", "PRESSURES"];
+
+    fn fits(&self, name: &str) -> bool {
+        self.cluster == name || self.node.name == name
+    }
+
+    fn row(&self, _: Timestamp) -> Vec<String> {
+        let mut status = match (self.reported, self.node.ready) {
+            (false, _) => "Declared",
+            (true, true) => "Ready",
+            (true, false) => "NotReady",
+        }
+        .to_owned();
+        if self.node.unschedulable {
+            status.push_str(",SchedulingDisabled");
+        }
+        let all = &self.node.allocatable;
+        vec![
+            self.cluster.clone(),
+            self.node.name.clone(),
+            status,
+            all.cpu.to_string(),
+            bytes(all.memory),
+            bytes(all.storage),
+            all.pods.to_string(),
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        vec![
+            self.node.foreign.cpu.to_string(),
+            bytes(self.node.foreign.memory),
+            or_dash(self.node.energy),
+            or_dash(self.node.price),
+            or_dash(self.node.bandwidth),
+            or_dash(Some(self.node.pressures.join(","))),
+        ]
+    }
+}
+
+impl Rows for ApplicationView {
+    const SINGULAR: &'static str = "application";
+    const PLURAL: &'static str = "apps";
+    const COLUMNS: &'static [&'static str] = &["NAME", "READY", "STATUS", "REVISION", "HELD"];
+    const WIDE: &'static [&'static str] = &["NAMESPACE", "OBJECTIVES"];
+
+    fn fits(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    fn row(&self, _: Timestamp) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            format!("{}/{}", self.components_ready, self.components),
+            self.health.map_or_else(|| "Unplaced".into(), |health| format!("{health:?}")),
+            commit(&self.commit),
+            if self.held { "yes" } else { "-" }.into(),
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        vec![self.namespace.clone(), objectives(&self.objectives)]
+    }
+}
+
+impl Rows for PlacementView {
+    const SINGULAR: &'static str = "placement";
+    const PLURAL: &'static str = "placements";
+    const COLUMNS: &'static [&'static str] =
+        &["APPLICATION", "COMPONENT", "CLUSTER", "STATUS", "MOVING", "SCORE", "REVISION"];
+    const WIDE: &'static [&'static str] = &["OBJECTS", "NEXT-BEST", "REFUSED", "MESSAGE"];
+
+    fn fits(&self, name: &str) -> bool {
+        match name.split_once('/') {
+            Some((application, component)) => self.application == application && self.component == component,
+            None => self.application == name,
+        }
+    }
+
+    fn row(&self, _: Timestamp) -> Vec<String> {
+        let status = match (&self.cluster, &self.status) {
+            (None, _) => "Unplaced".into(),
+            (Some(_), None) => "Pending".into(),
+            (Some(_), Some(status)) => format!("{:?}", status.health),
+        };
+        vec![
+            self.application.clone(),
+            self.component.clone(),
+            or_dash(self.cluster.as_ref()),
+            status,
+            self.moving.as_ref().map_or_else(
+                || "-".into(),
+                |moving| format!("{:?} from {}", moving.phase, moving.from).to_lowercase(),
+            ),
+            score(self.score.as_ref()),
+            commit(&self.revision),
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        let next = self.others.iter().find(|other| other.score.is_some());
+        let refused = self.others.iter().filter(|other| other.refused.is_some()).count();
+        vec![
+            or_dash(self.status.as_ref().map(|status| status.objects)),
+            next.map_or_else(
+                || "-".into(),
+                |next| format!("{} {}", next.cluster, score(next.score.as_ref())),
+            ),
+            refused.to_string(),
+            or_dash(
+                self.status
+                    .as_ref()
+                    .map(|status| format!("{} {}", status.reason, status.message).trim().to_owned()),
+            ),
+        ]
+    }
+}
+
+impl Rows for RevisionRecord {
+    const SINGULAR: &'static str = "revision";
+    const PLURAL: &'static str = "revisions";
+    const COLUMNS: &'static [&'static str] = &["COMMIT", "VERDICT", "PUBLISHED", "AGE", "MESSAGE"];
+    const WIDE: &'static [&'static str] = &["SUBJECT", "FINDINGS", "HELD"];
+
+    fn fits(&self, name: &str) -> bool {
+        self.commit.starts_with(name)
+    }
+
+    fn row(&self, now: Timestamp) -> Vec<String> {
+        let published = self.published.as_deref().map(commit);
+        vec![
+            commit(&self.commit),
+            format!("{:?}", self.verdict),
+            match self.verdict {
+                Verdict::Accepted | Verdict::Held => or_dash(published),
+                Verdict::Refused | Verdict::Waiting => "-".into(),
+            },
+            age(now, self.seen),
+            if self.message.is_empty() { self.subject.clone() } else { self.message.clone() },
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        vec![self.subject.clone(), self.findings.len().to_string(), or_dash(Some(self.held.join(",")))]
+    }
+
+    fn details(&self) -> Vec<String> {
+        let line = |finding: &qonnect_schema::diagnostic::Diagnostic| {
+            let place = finding.place.map(|place| format!(":{}:{}", place.line, place.column));
+            let help = finding.help.as_ref().map(|help| format!(" ({help})"));
+            format!(
+                "{}{}: {}{}",
+                finding.file,
+                place.unwrap_or_default(),
+                finding.message,
+                help.unwrap_or_default()
+            )
+        };
+        self.findings.iter().map(line).collect()
+    }
+}
+
+impl Rows for Event {
+    const SINGULAR: &'static str = "event";
+    const PLURAL: &'static str = "events";
+    const COLUMNS: &'static [&'static str] = &["AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+    const WIDE: &'static [&'static str] = &["TIME", "ID"];
+    const GROWS: bool = true;
+
+    fn fits(&self, name: &str) -> bool {
+        self.regarding == name || self.regarding.split('/').any(|part| part == name)
+    }
+
+    fn row(&self, now: Timestamp) -> Vec<String> {
+        vec![
+            age(now, self.time),
+            format!("{:?}", self.severity),
+            self.reason.clone(),
+            self.regarding.clone(),
+            self.message.clone(),
+        ]
+    }
+
+    fn wide(&self, _: Timestamp) -> Vec<String> {
+        vec![self.time.to_string(), self.id.to_string()]
+    }
+}
+
+/// In units of the objective function, not in millionths.
+fn score(score: Option<&Score>) -> String {
+    score.map_or_else(|| "-".into(), |score| format!("{:.4}", score.total as f64 / 1e6))
+}
+
+fn objectives(objectives: &Objectives) -> String {
+    let Objectives { energy, cost, performance, carbon } = objectives;
+    let weights = [("energy", energy), ("cost", cost), ("performance", performance), ("carbon", carbon)];
+    let named = weights.into_iter().filter(|(_, weight)| **weight != 0.0);
+    named.map(|(name, weight)| format!("{name}={weight}")).collect::<Vec<_>>().join(",")
+}

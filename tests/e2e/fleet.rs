@@ -1,0 +1,236 @@
+//! Three real control planes with one node each, shared by all cases, one case at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::pinned_kind;
+use qonnect_schema::{Cluster, yaml};
+use qonnect_tests::control_plane::ControlPlane;
+use qonnect_tests::folder::repository;
+use qonnect_tests::kubelet::{Kubelets, NodeSpec};
+use qonnect_tests::wait::wait_for;
+use qonnect_tests::world::World;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+pub(crate) const CLUSTERS: [&str; 3] = ["cloud-energy", "fog-energy", "fog-cost"];
+
+/// The identity that `kind-clusters/agent/rbac.yaml` gives its rights to.
+const AGENT: &str = "system:serviceaccount:qonnect-system:agent";
+
+/// For whatever a loop of lead and agents does on a busy machine; measured are some seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What Kubernetes makes for itself.
+const BUILT_IN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// An object as `Kind namespace/name`.
+pub(crate) type Objects = BTreeSet<String>;
+
+pub(crate) struct Fleet {
+    members: BTreeMap<&'static str, Member>,
+}
+
+struct Member {
+    plane: ControlPlane,
+    _kubelets: Kubelets,
+}
+
+/// The planes, empty, for one case alone: agents of two cases would fight over their objects.
+pub(crate) async fn fleet() -> MutexGuard<'static, Fleet> {
+    static FLEET: OnceCell<Mutex<Fleet>> = OnceCell::const_new();
+    let fleet = FLEET.get_or_init(async || Mutex::new(Fleet::start().await)).await.lock().await;
+    fleet.clear().await;
+    fleet
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let members = CLUSTERS.map(async |name| (name, Member::start(name).await));
+        Self { members: futures::future::join_all(members).await.into_iter().collect() }
+    }
+
+    /// Takes away what the case before has left behind.
+    async fn clear(&self) {
+        for name in CLUSTERS {
+            let namespaces: Api<Namespace> = Api::all(self.client(name).await);
+            wait_for(&format!("an empty {name}"), PATIENCE, async || {
+                let all = namespaces.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+                let left: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
+                let left: Vec<_> = left.into_iter().filter(|one| !BUILT_IN.contains(&one.as_str())).collect();
+                for namespace in &left {
+                    // Terminating ones refuse to be deleted again.
+                    namespaces.delete(namespace, &DeleteParams::background()).await.ok();
+                }
+                if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+            })
+            .await;
+            self.grant_rights(name).await;
+        }
+    }
+
+    /// Applies the agent's rights as a person would who follows `kind-clusters/`.
+    async fn grant_rights(&self, name: &str) {
+        let client = self.client(name).await;
+        let text = std::fs::read_to_string(repository().join("kind-clusters/agent/rbac.yaml")).unwrap();
+        for document in text.split("\n---\n") {
+            let object: DynamicObject = yaml::from_str(document).unwrap();
+            let gvk = GroupVersionKind::try_from(object.types.as_ref().unwrap()).unwrap();
+            let (resource, _) = pinned_kind(&client, &gvk).await.unwrap();
+            let api: Api<DynamicObject> = match &object.metadata.namespace {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            api.patch(&object.name_any(), &PatchParams::apply("person"), &Patch::Apply(&object))
+                .await
+                .unwrap();
+        }
+    }
+
+    pub(crate) async fn client(&self, cluster: &str) -> kube::Client {
+        self.members[cluster].plane.client().await
+    }
+
+    /// A lead and an agent for each cluster, on a repository with the example's fleet, cut down to these clusters,
+    /// and no application yet.
+    pub(crate) async fn world(&self, name: &str) -> World {
+        let mut world = World::new(name);
+        world.checkout.copy("example-repo");
+        let clusters = std::fs::read_dir(world.checkout.folder().join("clusters")).unwrap();
+        for file in clusters.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+            if !CLUSTERS.iter().any(|cluster| file == format!("{cluster}.yaml")) {
+                std::fs::remove_file(world.checkout.folder().join("clusters").join(file)).unwrap();
+            }
+        }
+        // There is no edge cluster among the three.
+        world.checkout.edit("apps/bookinfo/application.yaml", "tiers: [edge]", "tiers: [fog]");
+        std::fs::rename(world.checkout.folder().join("apps"), world.checkout.folder().join("later")).unwrap();
+        world.checkout.push("the fleet");
+        world.start_lead().await;
+        for cluster in CLUSTERS {
+            self.start_agent(&mut world, cluster);
+        }
+        world
+    }
+
+    /// With the rights of `kind-clusters/`, and no more.
+    pub(crate) fn start_agent(&self, world: &mut World, cluster: &str) {
+        world.start_agent(cluster, &self.members[cluster].plane.kubeconfig_as(AGENT));
+    }
+
+    /// A world in which Bookinfo runs, pushed with ordinary git.
+    pub(crate) async fn world_with_bookinfo(&self, name: &str) -> World {
+        let world = self.world(name).await;
+        add_bookinfo(&world);
+        let record = world.push("bookinfo").await;
+        assert!(record.findings.is_empty(), "the example is free of faults: {record:?}");
+        self.runs(&world, &on_energy()).await;
+        world
+    }
+
+    /// Waits until these components run where they should, every object of theirs is there, Ready, and no object of
+    /// ours is anywhere else.
+    pub(crate) async fn runs(&self, world: &World, placement: &[(&str, &str)]) {
+        wait_for(&format!("{placement:?}"), PATIENCE, async || {
+            for cluster in CLUSTERS {
+                let here = placement.iter().filter(|(_, on)| *on == cluster);
+                let wanted: Objects = here.flat_map(|(component, _)| objects_of(component)).collect();
+                let found = self.objects(cluster).await?;
+                if found != wanted {
+                    let (more, less): (Vec<_>, Vec<_>) =
+                        (found.difference(&wanted).collect(), wanted.difference(&found).collect());
+                    let tails = world.tails();
+                    return Err(format!("{cluster}: too many {more:?}, missing {less:?}\n{tails}"));
+                }
+                let unready = self.unready(cluster).await?;
+                if !unready.is_empty() {
+                    return Err(format!("{cluster}: not ready {unready:?}\n{}", world.tails()));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    /// The Deployments and Services that QONNECT manages in a cluster, as a Kubernetes client sees them.
+    pub(crate) async fn objects(&self, cluster: &str) -> Result<Objects, String> {
+        let client = self.client(cluster).await;
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=qonnect");
+        let deployments: Api<Deployment> = Api::all(client.clone());
+        let services: Api<Service> = Api::all(client);
+        let deployments = deployments.list(&ours).await.map_err(|error| error.to_string())?;
+        let services = services.list(&ours).await.map_err(|error| error.to_string())?;
+        let named = |kind: &str, namespace: Option<String>, name: String| {
+            format!("{kind} {}/{name}", namespace.unwrap_or_default())
+        };
+        let deployments = deployments.iter().map(|one| named("Deployment", one.namespace(), one.name_any()));
+        let services = services.iter().map(|one| named("Service", one.namespace(), one.name_any()));
+        Ok(deployments.chain(services).collect())
+    }
+
+    async fn unready(&self, cluster: &str) -> Result<Vec<String>, String> {
+        let deployments: Api<Deployment> = Api::all(self.client(cluster).await);
+        let all = deployments.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let ready =
+            |one: &Deployment| one.status.as_ref().and_then(|status| status.ready_replicas) == Some(1);
+        Ok(all.iter().filter(|one| !ready(one)).map(ResourceExt::name_any).collect())
+    }
+}
+
+impl Member {
+    async fn start(name: &'static str) -> Self {
+        let plane = ControlPlane::start(name).await;
+        let kubelets = Kubelets::start(&plane.kubeconfig_path(), nodes(name)).await;
+        Self { plane, _kubelets: kubelets }
+    }
+}
+
+/// The nodes that the cluster's document declares.
+fn nodes(cluster: &str) -> Vec<NodeSpec> {
+    let file = repository().join(format!("example-repo/clusters/{cluster}.yaml"));
+    let document: Cluster = yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let declared = document.spec.nodes.iter();
+    declared.map(|node| NodeSpec::new(&node.name, &node.cpu.to_string(), &node.memory.to_string())).collect()
+}
+
+pub(crate) fn add_bookinfo(world: &World) {
+    let folder = world.checkout.folder();
+    std::fs::rename(folder.join("later"), folder.join("apps")).unwrap();
+}
+
+/// Where Bookinfo runs while energy counts.
+pub(crate) fn on_energy() -> [(&'static str, &'static str); 4] {
+    [
+        ("productpage", "cloud-energy"),
+        ("reviews", "fog-energy"),
+        ("details", "fog-energy"),
+        ("ratings", "fog-energy"),
+    ]
+}
+
+/// Where Bookinfo runs while cost counts; the cloud has one cluster only.
+pub(crate) fn on_cost() -> [(&'static str, &'static str); 4] {
+    [
+        ("productpage", "cloud-energy"),
+        ("reviews", "fog-cost"),
+        ("details", "fog-cost"),
+        ("ratings", "fog-cost"),
+    ]
+}
+
+/// What a component of Bookinfo consists of.
+fn objects_of(component: &str) -> Vec<String> {
+    let versions: &[&str] = if component == "reviews" { &["v1", "v2", "v3"] } else { &["v1"] };
+    let mut objects: Vec<_> =
+        versions.iter().map(|version| format!("Deployment bookinfo/{component}-{version}")).collect();
+    objects.push(format!("Service bookinfo/{component}"));
+    if component != "productpage" {
+        // For the callers on other clusters.
+        objects.push(format!("Service bookinfo/{component}-qonnect"));
+    }
+    objects
+}

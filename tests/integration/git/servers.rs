@@ -1,0 +1,164 @@
+//! Real servers of git, each with one empty repository that everybody may write to.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use qonnect::git_server::GitServer;
+use qonnect_git::{Credentials, Mirror, Remote};
+use qonnect_tests::folder;
+use qonnect_tests::process::{Process, run_command};
+
+/// Ample for a busy machine, and still an end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server and its repository. What is held ends with it.
+pub(super) struct Server {
+    pub(super) remote: Remote,
+    /// The bare repository on disk, to be changed behind the server's back.
+    pub(super) repository: PathBuf,
+    pub(super) runs_hooks: bool,
+    clones: PathBuf,
+    opened: AtomicUsize,
+    _http: Option<(GitServer, tokio::runtime::Runtime)>,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// A clone of its own for every call.
+    pub(super) fn mirror(&self) -> Mirror {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        Mirror::open(&self.clones.join(number.to_string()), self.remote.clone()).unwrap()
+    }
+
+    pub(super) fn git(&self, args: &[&str]) -> String {
+        git(&self.repository, args)
+    }
+
+    pub(super) fn hook(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let hook = self.repository.join("hooks").join(name);
+        std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn new(name: &str) -> (PathBuf, Self) {
+        let root = folder::fresh(name);
+        let repository = root.join("repositories/fleet.git");
+        std::fs::create_dir_all(&repository).unwrap();
+        git(&repository, &["init", "--quiet", "--bare", "--initial-branch=main", "--template="]);
+        let server = Self {
+            remote: Remote { url: repository.display().to_string(), credentials: Credentials::None },
+            repository,
+            runs_hooks: true,
+            clones: root.join("clones"),
+            opened: AtomicUsize::new(0),
+            _http: None,
+            process: None,
+        };
+        (root, server)
+    }
+}
+
+/// The ordinary git, without the configuration of this machine.
+pub(super) fn git(folder: &Path, args: &[&str]) -> String {
+    let mut git = Command::new("git");
+    without_configuration(git.current_dir(folder).args(args));
+    run_command(git).trim_end().to_owned()
+}
+
+fn without_configuration(git: &mut Command) {
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    for (key, value) in [
+        ("GIT_AUTHOR_NAME", "Ada"),
+        ("GIT_AUTHOR_EMAIL", "ada@example.org"),
+        ("GIT_COMMITTER_NAME", "Ada"),
+        ("GIT_COMMITTER_EMAIL", "ada@example.org"),
+    ] {
+        git.env(key, value);
+    }
+}
+
+pub(super) fn http() -> Server {
+    let (root, mut server) = Server::new("git-http");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let http =
+        runtime.block_on(GitServer::start(&root.join("repositories"), loopback, |_: &str| {})).unwrap();
+    server.remote.url = http.url("fleet.git");
+    server._http = Some((http, runtime));
+    server
+}
+
+pub(super) fn local() -> Server {
+    let (_, mut server) = Server::new("git-local");
+    server.runs_hooks = false;
+    server
+}
+
+pub(super) fn daemon() -> Server {
+    let (root, mut server) = Server::new("git-daemon");
+    let port = free_port();
+    let mut git = Command::new("git");
+    without_configuration(&mut git);
+    git.args(["daemon", "--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1"])
+        .arg(format!("--port={port}"))
+        .arg(format!("--base-path={}", root.join("repositories").display()));
+    server.process = Some(listening(Process::start("git daemon", git, &root.join("log")).unwrap(), port));
+    server.remote.url = format!("git://127.0.0.1:{port}/fleet.git");
+    server
+}
+
+pub(super) fn ssh() -> Server {
+    let (root, mut server) = Server::new("git-ssh");
+    let at = |name: &str| root.join(name);
+    let port = free_port();
+    for name in ["host", "client"] {
+        let mut keygen = Command::new("ssh-keygen");
+        run_command({
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at(name));
+            keygen
+        });
+    }
+    let host_key = std::fs::read_to_string(at("host.pub")).unwrap();
+    std::fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
+    std::fs::copy(at("client.pub"), at("authorized_keys")).unwrap();
+    let configuration = [
+        format!("Port {port}\nListenAddress 127.0.0.1\nHostKey {}", at("host").display()),
+        format!("AuthorizedKeysFile {}\nPidFile none", at("authorized_keys").display()),
+        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password".into(),
+        "KbdInteractiveAuthentication no\nMaxStartups 100".into(),
+        "SetEnv GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null\n".into(),
+    ];
+    std::fs::write(at("sshd_config"), configuration.join("\n")).unwrap();
+    // Only root is asked for it, and only root can make it.
+    std::fs::create_dir_all("/run/sshd").ok();
+    let mut sshd = Command::new("/usr/sbin/sshd");
+    sshd.args(["-D", "-e", "-f"]).arg(at("sshd_config"));
+    let process = Process::start("sshd", sshd, &at("log"))
+        .unwrap_or_else(|error| panic!("{error}; the Debian package openssh-server brings sshd"));
+    server.process = Some(listening(process, port));
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    server.remote = Remote {
+        url: format!("ssh://{}@127.0.0.1:{port}{}", user.trim(), server.repository.display()),
+        credentials: Credentials::SshKey { key: at("client"), known_hosts: at("known_hosts") },
+    };
+    server
+}
+
+/// A port that was free a moment ago: these programs cannot say which one they took.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn listening(mut process: Process, port: u16) -> Process {
+    let start = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(process.ended().is_none() && start.elapsed() < PATIENCE, "{}", process.tail());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    process
+}
