@@ -71,7 +71,7 @@ async fn serve(repositories: &Path, hook: Arc<Mutex<Option<String>>>) -> GitServ
 }
 
 /// An ordinary clone with a work tree, free of this machine's configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Checkout {
     folder: PathBuf,
 }

@@ -59,6 +59,12 @@ impl World {
         self.host.url()
     }
 
+    /// Where a branch stands on the server, read from its disk: quick enough for a stopwatch.
+    pub fn tip(&self, branch: &str) -> Option<String> {
+        let file = self.folder.join("repositories/fleet.git/refs/heads").join(branch);
+        std::fs::read_to_string(file).ok().map(|tip| tip.trim().into())
+    }
+
     /// The address of the lead's API.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
