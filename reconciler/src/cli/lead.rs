@@ -1,10 +1,77 @@
 //! `qonnect lead`.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
 use super::Status;
+use crate::lead::config::{Config, Overrides};
 
+/// Run a lead agent: watch the repository, decide, commit back, serve the API.
+///
+/// The configuration is YAML: `{name, node, data, listen, repository: {url, branch, poll, tokenFile, sshKey,
+/// knownHosts}, tls: {certificate, key, clientAuthority}, tokens}`; only `data` and `repository.url` are needed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "Examples:\n  \
+    qonnect lead --config lead.yaml\n  \
+    qonnect lead --data /var/lib/qonnect --repository https://git.example.org/fleet.git\n\n\
+    Logs go to standard error; RUST_LOG=debug shows more.")]
+pub(super) struct Args {
+    /// The configuration, in YAML.
+    #[arg(long, value_name = "FILE", env = "QONNECT_CONFIG")]
+    config: Option<PathBuf>,
+    /// The folder that this lead keeps its state in.
+    #[arg(long, value_name = "DIR", env = "QONNECT_DATA")]
+    data: Option<PathBuf>,
+    /// Where the API listens; other than loopback only with TLS and tokens.
+    #[arg(long, value_name = "ADDRESS", env = "QONNECT_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// The repository of the fleet.
+    #[arg(long, value_name = "URL", env = "QONNECT_REPOSITORY")]
+    repository: Option<String>,
+    /// The spec branch.
+    #[arg(long, value_name = "NAME", env = "QONNECT_BRANCH")]
+    branch: Option<String>,
+    /// How logs look.
+    #[arg(long, value_enum, default_value_t, env = "QONNECT_LOG_FORMAT")]
+    log_format: LogFormat,
+}
 
-pub(super) fn run(_args: Args) -> Status {
-    anyhow::bail!("being built")
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: Args) -> Status {
+    let Args { config, data, listen, repository, branch, log_format } = args;
+    let config = Config::read(config.as_deref(), Overrides { data, listen, repository, branch })?;
+    log(log_format);
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let lead = crate::lead::start(config).await?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("the lead ends");
+        lead.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -1,0 +1,136 @@
+//! The deploy branch, on a thread of its own: a remote that hangs holds nothing else up.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use qonnect_core::decision::{Deployed, Draft};
+use qonnect_core::lead::{Event, Pushed, Tip};
+use qonnect_git::{CommitDraft, Depth, Limits, Mirror, Push, Remote};
+use qonnect_schema::Epoch;
+
+use super::run::Events;
+
+/// An exchange with the remote ends after this long, whatever it does.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Read { branch: String, asks: BTreeSet<String> },
+    Write(Box<Draft>),
+    Push { branch: String, intent: String, commit: String, base: Option<String> },
+}
+
+/// Opens the clone, and works until every sender is gone.
+pub(super) fn start(
+    path: &Path,
+    remote: Remote,
+    events: Events,
+) -> Result<mpsc::Sender<Work>, qonnect_git::Error> {
+    let (sender, work) = mpsc::channel();
+    let (opened, open) = mpsc::sync_channel(1);
+    let path = path.to_owned();
+    let body = move || {
+        // The clone is opened and closed here: its connections belong to this thread.
+        let mut mirror = match Mirror::open(&path, remote) {
+            Ok(mirror) => mirror,
+            Err(error) => return drop(opened.send(Err(error))),
+        };
+        drop(opened.send(Ok(())));
+        for work in work {
+            events.send(carry_out(&mut mirror, work));
+        }
+    };
+    thread::Builder::new().name("deploy-branch".into()).spawn(body).expect("the system has threads left");
+    open.recv().expect("the thread answers before it ends")?;
+    Ok(sender)
+}
+
+fn carry_out(mirror: &mut Mirror, work: Work) -> Event {
+    match work {
+        Work::Read { branch, asks } => match read(mirror, &branch, &asks) {
+            Ok(tip) => Event::Tip(Box::new(tip)),
+            Err(error) => {
+                tracing::warn!(branch, %error, "the deploy branch cannot be read");
+                Event::TipUnreadable
+            }
+        },
+        Work::Write(draft) => write(mirror, *draft),
+        Work::Push { branch, intent, commit, base } => {
+            let result = push(mirror, &branch, &commit, base.as_deref());
+            Event::Pushed { intent, result }
+        }
+    }
+}
+
+fn read(mirror: &mut Mirror, branch: &str, asks: &BTreeSet<String>) -> Result<Tip, qonnect_git::Error> {
+    let Some(tip) = mirror.fetch(branch, Depth::Full, DEADLINE)? else {
+        return Ok(Tip { deployed: Deployed::default(), epoch: None, contains: BTreeSet::new() });
+    };
+    let commit = mirror.commit(&tip)?;
+    let tree = mirror.tree(&tip, "", &Limits::default())?;
+    let mut contains = BTreeSet::new();
+    for ask in asks {
+        if mirror.descends(&tip, ask)? {
+            contains.insert(ask.clone());
+        }
+    }
+    let time = Timestamp::from_second(commit.time_secs).unwrap_or_default();
+    let deployed = Deployed::read(Some(tip), time, &tree);
+    Ok(Tip { deployed, epoch: epoch(&commit.message), contains })
+}
+
+/// The trailer `Qonnect-Epoch`.
+fn epoch(message: &str) -> Option<Epoch> {
+    let trailers = message.lines().rev().filter_map(|line| line.strip_prefix("Qonnect-Epoch:"));
+    trailers.filter_map(|epoch| epoch.trim().parse().ok()).next()
+}
+
+fn write(mirror: &Mirror, draft: Draft) -> Event {
+    let Draft { intent, base, files, message, time, .. } = draft;
+    let subject = message.lines().next().unwrap_or_default().to_owned();
+    match mirror.write_commit(&CommitDraft { base, files, message, time_secs: time.as_second() }) {
+        Ok(commit) => {
+            tracing::debug!(commit, subject, "a decision is written");
+            Event::Written { intent, commit }
+        }
+        Err(error) => {
+            tracing::error!(%error, subject, "a decision cannot be written into the local clone");
+            Event::NotWritten { intent }
+        }
+    }
+}
+
+fn push(mirror: &mut Mirror, branch: &str, commit: &str, base: Option<&str>) -> Pushed {
+    match mirror.publish(branch, commit, base, DEADLINE) {
+        Ok(Push::Published) => {
+            tracing::info!(branch, commit, "published");
+            Pushed::Published
+        }
+        Ok(Push::Lost { tip }) => {
+            tracing::warn!(branch, commit, tip, "another commit stands where this one should");
+            Pushed::Lost
+        }
+        Ok(Push::Refused(why)) => {
+            tracing::error!(
+                branch,
+                commit,
+                why,
+                "the server refuses the push; see its rules for this branch"
+            );
+            Pushed::Refused(why)
+        }
+        Ok(Push::Unknown(why)) => {
+            tracing::warn!(branch, commit, why, "the outcome of a push is not known");
+            Pushed::Unknown
+        }
+        // The remote has not acted; looking at the branch tells whether trying again makes sense.
+        Err(error) => {
+            tracing::warn!(branch, commit, %error, "a push failed");
+            Pushed::Unknown
+        }
+    }
+}

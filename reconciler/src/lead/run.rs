@@ -1,0 +1,218 @@
+//! Wires a lead together: its consensus, its API, its two branches, and the core between them.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use qonnect_core::knowledge::{Answer, Change};
+use qonnect_core::lead::{Event, Lead as Core};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc as queue, watch};
+use tokio::task::JoinSet;
+
+use super::config::Config;
+use super::effects::Effects;
+use super::liveness::Liveness;
+use super::{deploy, propose, spec, watch as watching};
+use crate::api;
+use crate::consensus::{self, Consensus, Leadership};
+
+/// A lead that runs in this process. It ends when it is dropped; [`Lead::stop`] also waits.
+pub struct Lead {
+    pub api_url: String,
+    consensus: Consensus,
+    server: api::Server,
+    tasks: JoinSet<()>,
+    core: Option<thread::JoinHandle<()>>,
+}
+
+/// Where everything that happens is sent; the core takes it in its order.
+#[derive(Debug, Clone)]
+pub(super) struct Events(mpsc::Sender<Input>);
+
+#[derive(Debug)]
+enum Input {
+    Event(Event),
+    Leading(Leadership, qonnect_schema::Epoch),
+    Stop,
+}
+
+impl Events {
+    /// After the core has ended nobody needs to know any more.
+    pub(super) fn send(&self, event: Event) {
+        drop(self.0.send(Input::Event(event)));
+    }
+}
+
+/// Starts a lead. It serves its API when this returns, and leads as soon as it is elected.
+pub async fn start(config: Config) -> anyhow::Result<Lead> {
+    let consensus =
+        Consensus::start(consensus::Config { data: config.data.clone(), node: config.node }).await?;
+    match wire(&config, consensus.clone()).await {
+        Ok(lead) => Ok(lead),
+        Err(error) => {
+            consensus.stop().await;
+            Err(error)
+        }
+    }
+}
+
+async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
+    let (sender, inputs) = mpsc::channel();
+    let events = Events(sender);
+    let (remote, branch) = (config.remote(), config.repository.branch.clone());
+    let (folder, for_threads) = (config.data.join("git"), events.clone());
+    // Opening a clone makes files, and clients that must not be made on an asynchronous thread.
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+        let deploy = deploy::start(&folder.join("deploy"), remote.clone(), for_threads.clone())?;
+        let spec = spec::start(&folder.join("spec"), remote, branch, for_threads)?;
+        anyhow::Ok((deploy, spec))
+    });
+    let (deploy, spec) = opened.await.context("a thread ended early")??;
+
+    let (revision, shown) = watch::channel(None);
+    let fetch = Arc::new(Notify::new());
+    let liveness = Arc::new(Liveness::default());
+    let api_config =
+        api::Config { listen: config.listen, tls: config.tls.clone(), tokens: config.tokens.clone() };
+    let parts = api::Parts {
+        consensus: consensus.clone(),
+        revision: shown.clone(),
+        fetch: fetch.clone(),
+        liveness: liveness.clone(),
+    };
+    let server = api::serve(&api_config, parts).await?;
+
+    let (proposals, proposed) = queue::unbounded_channel();
+    let poll = config.repository.poll.as_duration();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(propose::run(consensus.clone(), proposed, events.clone()));
+    tasks.spawn(follow(consensus.clone(), events.clone(), poll));
+    tasks.spawn(watching::run(spec.clone(), consensus.clone(), fetch.clone(), poll));
+    let for_liveness = consensus.clone();
+    tasks.spawn(async move { liveness.run(for_liveness, shown).await });
+    if let Some(watcher) = watching::local(&config.repository.url, fetch) {
+        // Held until the lead ends.
+        tasks.spawn(async move {
+            let _watcher = watcher;
+            std::future::pending::<()>().await;
+        });
+    }
+    let effects = Effects {
+        runtime: Handle::current(),
+        consensus: consensus.clone(),
+        events,
+        deploy,
+        spec,
+        proposals,
+        revision,
+        leadership: None,
+        alarm: None,
+    };
+    let body = move || decide(&inputs, effects);
+    let core = thread::Builder::new().name("lead".into()).spawn(body).context("cannot start a thread")?;
+    let api_url = server.url();
+    tracing::info!(name = config.name, node = config.node, api = api_url, "the lead has started");
+    Ok(Lead { api_url, consensus, server, tasks, core: Some(core) })
+}
+
+impl Lead {
+    /// Ends cleanly: what was recorded is finished after the next start.
+    pub async fn stop(mut self) {
+        self.server.stop();
+        self.tasks.shutdown().await;
+        self.consensus.stop().await;
+        if let Some(core) = self.core.take() {
+            drop(tokio::task::spawn_blocking(move || core.join()).await);
+        }
+    }
+}
+
+/// The core: takes in what has come, then decides once. Planning may take long; nothing else waits for it.
+fn decide(inputs: &mpsc::Receiver<Input>, mut effects: Effects) {
+    let mut core = Core::default();
+    let knowledge = effects.consensus.knowledge();
+    core_takes(&mut core, &mut effects, Event::Knowledge(knowledge));
+    while let Ok(first) = inputs.recv() {
+        for input in std::iter::once(first).chain(inputs.try_iter()) {
+            match input {
+                Input::Event(event) => {
+                    if matches!(event, Event::Deposed) {
+                        effects.leadership = None;
+                    }
+                    core_takes(&mut core, &mut effects, event);
+                }
+                Input::Leading(leadership, epoch) => {
+                    effects.leadership = Some(leadership);
+                    core_takes(&mut core, &mut effects, Event::Leading(epoch));
+                }
+                Input::Stop => return,
+            }
+        }
+        for effect in core.decide(Timestamp::now()) {
+            effects.carry_out(effect);
+        }
+    }
+}
+
+fn core_takes(core: &mut Core, effects: &mut Effects, event: Event) {
+    for effect in core.observe(event) {
+        effects.carry_out(effect);
+    }
+}
+
+/// Tells the core what the Knowledge Base knows, who leads, and when to look at the deploy branch.
+async fn follow(consensus: Consensus, events: Events, poll: Duration) {
+    let (mut knowledge, mut leadership) = (consensus.changes(), consensus.leadership());
+    let stop = StopOnDrop(events.clone());
+    let mut led = None;
+    loop {
+        let now = *leadership.borrow_and_update();
+        if led != now {
+            led = now;
+            match now {
+                Some(leadership) => lead(&consensus, leadership, &events).await,
+                None => {
+                    tracing::info!("this lead does not lead any more");
+                    events.send(Event::Deposed);
+                }
+            }
+        }
+        tokio::select! {
+            changed = leadership.changed() => if changed.is_err() { break },
+            changed = knowledge.changed() => {
+                if changed.is_err() { break }
+                events.send(Event::Knowledge(knowledge.borrow_and_update().clone()));
+            }
+            () = tokio::time::sleep(watching::spread(poll)) => events.send(Event::Poll),
+        }
+    }
+    drop(stop);
+}
+
+/// Opens the epoch of a leadership; the core hears of it after the state that holds it.
+async fn lead(consensus: &Consensus, leadership: Leadership, events: &Events) {
+    let Leadership { term, node } = leadership;
+    let command = consensus.command(Change::OpenEpoch { node, term });
+    match consensus.propose_as(leadership, command).await {
+        Ok(Answer::Epoch(epoch)) => {
+            tracing::info!(%epoch, "this lead leads");
+            events.send(Event::Knowledge(consensus.knowledge()));
+            drop(events.0.send(Input::Leading(leadership, epoch)));
+        }
+        Ok(answer) => tracing::warn!(?answer, "the epoch was not opened; another leadership has begun"),
+        Err(error) => tracing::warn!(%error, "the epoch was not opened"),
+    }
+}
+
+/// The core keeps senders of its own inputs: it has to be told when the lead ends.
+struct StopOnDrop(Events);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        drop(self.0.0.send(Input::Stop));
+    }
+}

@@ -1,0 +1,193 @@
+//! The spec branch, on a thread of its own: fetched, checked, and handed on as a candidate.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use qonnect_core::hold::{Candidate, Effective, allowed_removals};
+use qonnect_core::knowledge::{Good, Knowledge};
+use qonnect_core::lead::Event;
+use qonnect_git::{Commit, Depth, Limits, Mirror, Remote};
+use qonnect_schema::validate::{self, Checked};
+use tokio::sync::oneshot;
+
+use super::run::Events;
+
+/// An exchange with the remote ends after this long, whatever it does.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Commits between the good one and the newest that are searched for trailers.
+const TRAILERS_DEPTH_MAX: usize = 1_000;
+
+pub(super) enum Work {
+    /// Looks for a new commit, and says whether the remote could be asked.
+    Fetch { good: Option<String>, done: oneshot::Sender<bool> },
+    /// Reads what counted before a restart.
+    Restore { good: Good, knowledge: Arc<Knowledge> },
+}
+
+/// Opens the clone, and works until every sender is gone.
+pub(super) fn start(
+    path: &Path,
+    remote: Remote,
+    branch: String,
+    events: Events,
+) -> Result<mpsc::Sender<Work>, qonnect_git::Error> {
+    let (sender, work) = mpsc::channel();
+    let (opened, open) = mpsc::sync_channel(1);
+    let path = path.to_owned();
+    let body = move || {
+        let mirror = match Mirror::open(&path, remote) {
+            Ok(mirror) => mirror,
+            Err(error) => return drop(opened.send(Err(error))),
+        };
+        drop(opened.send(Ok(())));
+        let mut spec = Spec { mirror, branch, seen: None, failures: 0 };
+        for work in work {
+            spec.carry_out(work, &events);
+        }
+    };
+    thread::Builder::new().name("spec-branch".into()).spawn(body).expect("the system has threads left");
+    open.recv().expect("the thread answers before it ends")?;
+    Ok(sender)
+}
+
+struct Spec {
+    mirror: Mirror,
+    branch: String,
+    /// The newest commit that was handed on.
+    seen: Option<String>,
+    /// In a row; only the first is worth a line.
+    failures: u32,
+}
+
+impl Spec {
+    fn carry_out(&mut self, work: Work, events: &Events) {
+        match work {
+            Work::Fetch { good, done } => {
+                let result = self.fetch(good.as_deref(), events);
+                self.note(result.as_ref().err());
+                // Nobody waits any more when the lead is ending.
+                drop(done.send(result.is_ok()));
+            }
+            Work::Restore { good, knowledge } => {
+                let effective = self.restore(&good, &knowledge).unwrap_or_else(|error| {
+                    tracing::error!(%error, commit = good.commit, "the last good revision cannot be read");
+                    None
+                });
+                events.send(Event::Restored(effective));
+            }
+        }
+    }
+
+    fn fetch(&mut self, good: Option<&str>, events: &Events) -> Result<(), qonnect_git::Error> {
+        let Some(tip) = self.mirror.fetch(&self.branch, Depth::Full, DEADLINE)? else {
+            if self.seen.take().is_some() || self.failures == 0 {
+                tracing::warn!(
+                    branch = self.branch,
+                    "the spec branch does not exist; nothing changes until it does"
+                );
+            }
+            self.failures += 1;
+            return Ok(());
+        };
+        if self.seen.as_ref() == Some(&tip) {
+            return Ok(());
+        }
+        let commit = self.mirror.commit(&tip)?;
+        let checked = self.check(&commit)?;
+        tracing::info!(
+            revision = tip,
+            subject = commit.subject,
+            findings = checked.findings.len(),
+            "a revision was read"
+        );
+        let allowed_removals = self.allowed_removals(&commit, good)?;
+        events.send(Event::Candidate(Box::new(candidate(checked, commit, allowed_removals))));
+        self.seen = Some(tip);
+        Ok(())
+    }
+
+    fn note(&mut self, error: Option<&qonnect_git::Error>) {
+        match error {
+            Some(error) => {
+                if self.failures == 0 {
+                    tracing::warn!(%error, "the spec branch cannot be read; what runs goes on");
+                }
+                self.failures += 1;
+            }
+            None if self.seen.is_some() => {
+                if std::mem::take(&mut self.failures) > 0 {
+                    tracing::info!("the spec branch can be read again");
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn check(&self, commit: &Commit) -> Result<Checked, qonnect_git::Error> {
+        let tree = self.mirror.tree(&commit.id, "", &Limits::default())?;
+        let time = Timestamp::from_second(commit.time_secs).unwrap_or_default();
+        Ok(validate::repository(&tree, &commit.id, time))
+    }
+
+    /// The largest number that a trailer allows, in the commits since the good one.
+    fn allowed_removals(&self, tip: &Commit, good: Option<&str>) -> Result<usize, qonnect_git::Error> {
+        let mut allowed = allowed_removals(&tip.message);
+        let Some(good) = good else { return Ok(allowed) };
+        if tip.id == good {
+            return Ok(0);
+        }
+        let mut seen = BTreeSet::from([good.to_owned()]);
+        let mut next: VecDeque<String> = tip.parents.iter().cloned().collect();
+        while let Some(id) = next.pop_front() {
+            if seen.len() > TRAILERS_DEPTH_MAX
+                || !seen.insert(id.clone())
+                || self.mirror.descends(good, &id)?
+            {
+                continue;
+            }
+            let commit = self.mirror.commit(&id)?;
+            allowed = allowed.max(allowed_removals(&commit.message));
+            next.extend(commit.parents);
+        }
+        Ok(allowed)
+    }
+
+    fn restore(
+        &mut self,
+        good: &Good,
+        knowledge: &Knowledge,
+    ) -> Result<Option<Effective>, qonnect_git::Error> {
+        let commit = match self.mirror.commit(&good.commit) {
+            Ok(commit) => commit,
+            Err(_) => {
+                self.mirror.fetch(&self.branch, Depth::Full, DEADLINE)?;
+                self.mirror.commit(&good.commit)?
+            }
+        };
+        let base = self.check(&commit)?;
+        if base.refused {
+            return Ok(None);
+        }
+        let mut older = BTreeMap::new();
+        for commit in good.applications.values().collect::<BTreeSet<_>>() {
+            // An application that cannot be read again is frozen.
+            let Ok(checked) = self.mirror.commit(commit).and_then(|commit| self.check(&commit)) else {
+                continue;
+            };
+            let wanted = checked.revision.applications.into_iter();
+            older.extend(wanted.filter(|(name, _)| good.applications.get(name) == Some(commit)));
+        }
+        Ok(Some(Effective::restored(candidate(base, commit, 0), older, knowledge)))
+    }
+}
+
+fn candidate(checked: Checked, commit: Commit, allowed_removals: usize) -> Candidate {
+    let Checked { revision, findings, refused, faulty } = checked;
+    let seen = Timestamp::now();
+    Candidate { revision, subject: commit.subject, seen, findings, refused, faulty, allowed_removals }
+}
