@@ -71,7 +71,7 @@ impl Spec {
                 let result = self.fetch(good.as_deref(), events);
                 self.note(result.as_ref().err());
                 // Nobody waits any more when the lead is ending.
-                drop(done.send(result.is_ok()));
+                let _ = done.send(result.is_ok());
             }
             Work::Restore { good, knowledge } => {
                 let effective = self.restore(&good, &knowledge).unwrap_or_else(|error| {
