@@ -1,1 +1,3 @@
-//! Tests: properties.
+//! What always holds.
+
+mod placement;

@@ -23,42 +23,30 @@ pub(super) struct Options {
     of: Vec<Vec<Choice>>,
     /// What the filters from `Tier` to `Lease` admit.
     admitted: Vec<Vec<usize>>,
-    /// What of it has room, too: what latency and limit are asked about.
-    base: Vec<Vec<usize>>,
-    /// The least that each component can cost.
+    /// The least that each component can cost where it is admitted, room or not.
     pub(super) least: Vec<i64>,
 }
 
 impl Options {
     pub(super) fn new(problem: &Problem<'_>, loads: &mut Loads<'_, '_>) -> Self {
-        let members = 0..problem.members.len();
+        let items = 0..problem.items.len();
         let admits = |item, member: &usize| filter::refused(problem, item, *member).is_none();
-        let admitted: Vec<Vec<usize>> = (0..problem.items.len())
-            .map(|item| members.clone().filter(|member| admits(item, member)).collect())
+        let admitted: Vec<Vec<usize>> = items
+            .clone()
+            .map(|item| (0..problem.members.len()).filter(|member| admits(item, member)).collect())
             .collect();
-        let mut of: Vec<Vec<Choice>> = admitted
-            .iter()
-            .enumerate()
-            .map(|(item, admitted)| choices(problem, loads, item, admitted))
-            .collect();
-        let base: Vec<Vec<usize>> =
-            of.iter().map(|choices| choices.iter().map(|choice| choice.member).collect()).collect();
-        for (item, choices) in of.iter_mut().enumerate() {
-            choices.retain(|choice| out_of_reach(problem, &base, item, choice.member).is_none());
-        }
-        let least = of
-            .iter()
-            .enumerate()
-            .map(|(item, choices)| match choices.iter().map(|choice| choice.cost).min() {
-                Some(least) => least,
-                None => problem.items[item].home.map_or(0, |home| micro(problem.raw(item, home).cost)),
-            })
-            .collect();
-        let mut options = Self { of, admitted, base, least };
-        for item in 0..problem.items.len() {
-            if problem.app(item).limit.is_none() {
-                continue;
+        let cost = |item, member| micro(problem.raw(item, member).cost);
+        let least = |item: usize| match problem.app(item).limit {
+            None => 0,
+            Some(_) => {
+                let possible = admitted[item].iter().copied().chain(problem.items[item].home);
+                possible.map(|member| cost(item, member)).min().unwrap_or(0)
             }
+        };
+        let least = items.clone().map(least).collect();
+        let of = items.map(|item| choices(problem, loads, item, &admitted[item])).collect();
+        let mut options = Self { of, admitted, least };
+        for item in 0..problem.items.len() {
             let mut choices = std::mem::take(&mut options.of[item]);
             choices.retain(|choice| options.too_dear(problem, item, choice.cost).is_none());
             options.of[item] = choices;
@@ -80,15 +68,8 @@ impl Options {
         choices.binary_search_by_key(&member, |choice| choice.member).ok().map(|at| &choices[at])
     }
 
-    /// Why no placement of the neighbours, or of the rest of the application, could make this cluster possible.
-    pub(super) fn refusal(&self, problem: &Problem<'_>, item: usize, member: usize) -> Option<Refusal> {
-        let latency = || out_of_reach(problem, &self.base, item, member);
-        let limit = || self.too_dear(problem, item, micro(problem.raw(item, member).cost));
-        latency().or_else(limit)
-    }
-
     /// Even with everything else where it is cheapest, the application would cost more than it may.
-    fn too_dear(&self, problem: &Problem<'_>, item: usize, cost: i64) -> Option<Refusal> {
+    pub(super) fn too_dear(&self, problem: &Problem<'_>, item: usize, cost: i64) -> Option<Refusal> {
         let app = problem.app(item);
         let limit = app.limit?;
         let rest: i64 = app.items.clone().filter(|other| *other != item).map(|other| self.least[other]).sum();
@@ -121,14 +102,4 @@ fn choices(problem: &Problem<'_>, loads: &mut Loads<'_, '_>, item: usize, admitt
             Choice { member, value: scales.own(&raw, problem.moves(item, member)), cost: micro(raw.cost) }
         })
         .collect()
-}
-
-/// No cluster that could take a neighbour is near enough. A neighbour that no cluster takes holds nobody up.
-fn out_of_reach(problem: &Problem<'_>, base: &[Vec<usize>], item: usize, member: usize) -> Option<Refusal> {
-    problem.items[item].calls.iter().find_map(|call| {
-        let limit = call.limit?;
-        let theirs = base[call.other].iter().copied().chain(problem.items[call.other].home);
-        let (nearest, there) = theirs.map(|there| (problem.latencies.between(member, there), there)).min()?;
-        (nearest > limit).then(|| far(problem, call.other, there, nearest, limit))
-    })
 }

@@ -154,7 +154,7 @@ fn improve(state: &mut State<'_, '_>, items: &[usize]) {
             improved |= join(state, item);
         }
         for &item in items {
-            improved |= displace(state, item);
+            improved |= displace(state, item) || (state.place(item).is_none() && gather(state, item));
         }
         if !improved {
             break;

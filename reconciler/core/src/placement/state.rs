@@ -268,17 +268,17 @@ impl<'p, 'a> State<'p, 'a> {
         if !self.loads.fits(item, member) {
             return Some(self.loads.refusal(item, member));
         }
-        if let Some(refusal) = self.options.refusal(self.problem, item, member) {
-            return Some(refusal);
-        }
         if let Some((other, there, round_trip, limit)) = self.too_far(item, member) {
             return Some(options::far(self.problem, other, there, round_trip, limit));
+        }
+        let cost = self.cost(item, Some(member));
+        if let Some(refusal) = self.options.too_dear(self.problem, item, cost) {
+            return Some(refusal);
         }
         if self.place[item] == Some(member) || self.within_limit(item, member) {
             return None;
         }
-        let app = self.problem.app(item);
         let rest = self.spent[self.problem.items[item].app] - self.cost(item, self.place[item]);
-        Some(options::dear(self.cost(item, Some(member)), rest, app.limit.unwrap_or(i64::MAX)))
+        self.problem.app(item).limit.map(|limit| options::dear(cost, rest, limit))
     }
 }
