@@ -1,5 +1,6 @@
 //! One adapter against the real library or program.
 
+mod consensus;
 mod control_plane;
 mod git;
 mod kind_clusters;

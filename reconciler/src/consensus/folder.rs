@@ -9,7 +9,7 @@ use super::Error;
 /// Holds the lock until it is dropped.
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -19,9 +19,16 @@ impl Folder {
         fs::create_dir_all(&path).map_err(failed)?;
         let lock = File::options().create(true).append(true).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, lock }),
             Err(TryLockError::WouldBlock) => Err(Error::InUse(path)),
             Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// From here on another process may use it.
+    pub(super) fn release(&self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the folder of the Knowledge Base stays locked until this process ends");
         }
     }
 

@@ -51,10 +51,20 @@ pub(super) struct Raft {
     log: Log,
     pub(super) knowledge: watch::Receiver<Arc<Knowledge>>,
     pub(super) leadership: watch::Receiver<Option<Leadership>>,
-    /// Raft has threads of its own, so that no planning and no git can hold its elections up.
-    runtime: Option<Runtime>,
-    /// Dropped last: until then no other process may open the folder.
-    _folder: Arc<Folder>,
+    _threads: Threads,
+    folder: Arc<Folder>,
+}
+
+/// Raft has threads of its own, so that no planning and no git can hold its elections up.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    /// A runtime must not wait for its threads inside of another one.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Raft {
@@ -66,13 +76,15 @@ impl Raft {
             .enable_all()
             .build()
             .map_err(|source| Error::Io { path: folder.log(), source })?;
+        let on_it = runtime.handle().clone();
+        let threads = Threads(Some(runtime));
         let opened = folder.clone();
-        let started = runtime.spawn(async move { Self::open(&opened, node).await });
+        let started = on_it.spawn(async move { Self::open(&opened, node).await });
         let (raft, log, knowledge) =
             started.await.map_err(|panic| Error::Stopped(panic.to_string())).flatten()?;
         let (tell, leadership) = watch::channel(None);
-        runtime.spawn(follow(raft.metrics(), tell));
-        Ok(Self { raft, log, knowledge, leadership, runtime: Some(runtime), _folder: folder })
+        on_it.spawn(follow(raft.metrics(), tell));
+        Ok(Self { raft, log, knowledge, leadership, _threads: threads, folder })
     }
 
     async fn open(
@@ -122,14 +134,7 @@ impl Raft {
             tracing::warn!("the consensus did not end in time");
         }
         self.log.close().await;
-    }
-}
-
-impl Drop for Raft {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.folder.release();
     }
 }
 
