@@ -38,6 +38,9 @@ struct Cli {
     log_json: bool,
 }
 
+/// Our own lines say what an error means; the library would repeat each of them.
+const LOG: &str = "info,kube_client=off";
+
 const EXAMPLE: &str = "\
 Example of a configuration:
 
@@ -64,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match cli.log_json {
         true => log.json().init(),

@@ -1,5 +1,6 @@
 //! One adapter against the real library or program.
 
+mod agent;
 mod consensus;
 mod control_plane;
 mod git;

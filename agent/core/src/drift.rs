@@ -48,6 +48,8 @@ impl Comparison {
 
     fn value(&mut self, applied: &Value, live: &Value) {
         match (applied, live) {
+            // No opinion.
+            (Value::Null, _) => {}
             _ if is_empty(applied) && is_empty(live) => {}
             (Value::Object(applied), Value::Object(live)) => self.maps(applied, live),
             (Value::Array(applied), Value::Array(live)) => self.lists(applied, live),
@@ -158,6 +160,13 @@ mod tests {
             ]}}},
             "status": {"replicas": 1},
         });
+        assert_eq!(place(applied, live), None);
+    }
+
+    #[test]
+    fn what_was_not_applied_is_nobodys_drift() {
+        let applied = json!({"metadata": {"name": "a"}, "spec": {"a": null, "b": {}}});
+        let live = json!({"metadata": {"name": "a", "annotations": {"revision": "1"}, "labels": {"x": "y"}}, "spec": {"a": 1, "b": {"c": 1}}});
         assert_eq!(place(applied, live), None);
     }
 

@@ -68,7 +68,7 @@ impl Cluster {
             let desired = &apply.desired;
             let served = self.served(&desired.api_version, &desired.id).await?;
             if desired.owner.is_namespace()
-                && !apply.repair
+                && apply.repair.is_none()
                 && self.is_of_others(&served, &desired.id).await?
             {
                 return Ok(Outcome::OfOthers);
@@ -84,7 +84,7 @@ impl Cluster {
 
     async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
         let Apply { desired, repair, previous } = apply;
-        let force = *repair || conflict::is_forced(&desired.object());
+        let force = repair.is_some() || conflict::is_forced(&desired.object());
         match self.server_side_apply(served, &desired.id, &desired.body, force).await {
             Err(kube::Error::Api(status)) if status.code == 409 && !force => {
                 let conflicts = conflicts(&status);

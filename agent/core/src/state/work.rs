@@ -15,8 +15,8 @@ use crate::{order, prune};
 #[derive(Debug, Clone)]
 pub struct Apply {
     pub desired: Desired,
-    /// It was ours exactly so: take back what others changed.
-    pub repair: bool,
+    /// It was ours exactly so, and this was done to it: take it back.
+    pub repair: Option<String>,
     /// What was applied before, while that differs.
     pub previous: Option<Arc<[u8]>>,
 }
@@ -61,7 +61,7 @@ impl State {
         let due = objects.filter(|object| self.is_due(object) && self.not_before(&object.id) <= now);
         let applies = due.map(|desired| Apply {
             desired: desired.clone(),
-            repair: self.applied_hash(desired) == Some(&desired.hash),
+            repair: (self.applied_hash(desired) == Some(&desired.hash)).then(|| self.damage(&desired.id)),
             previous: self.previous.get(&desired.id).cloned(),
         });
         order::stages(applies.collect(), |apply| &apply.desired.id)
@@ -105,7 +105,7 @@ impl State {
 
     /// An apply is on its way: until its answer nobody knows what the object holds.
     pub fn applying(&mut self, apply: &Apply) {
-        if !apply.repair {
+        if apply.repair.is_none() {
             self.record(&apply.desired, None);
         }
     }
@@ -116,8 +116,8 @@ impl State {
         if self.desired(&desired.id).is_none_or(|wanted| wanted.hash != desired.hash) {
             return;
         }
-        if apply.repair {
-            self.repaired(desired, now);
+        if let Some(damage) = &apply.repair {
+            self.repaired(desired, damage, now);
         }
         let settled = drift::differences(&desired.object(), object);
         match settled.is_empty() {
@@ -160,14 +160,15 @@ impl State {
         self.live.remove(&id);
     }
 
-    /// Says once that something was put right, and slows down where somebody keeps undoing it.
-    fn repaired(&mut self, desired: &Desired, now: u64) {
-        let before = self.live.get(&desired.id);
-        let (what, by) = match before {
-            None => ("it was deleted".to_string(), None),
-            Some(live) => (format!("{} was changed", live.drift.join(", ")), live.by.clone()),
-        };
-        let by = by.map(|by| format!(", last by {by}")).unwrap_or_default();
+    /// What was done to an object that was in place.
+    fn damage(&self, id: &ObjectId) -> String {
+        let Some(live) = self.live.get(id) else { return "it was deleted".into() };
+        let by = live.by.as_ref().map(|by| format!(", last by {by}")).unwrap_or_default();
+        format!("{} was changed{by}", live.drift.join(", "))
+    }
+
+    /// Says that something was put right, and slows down where somebody keeps undoing it.
+    fn repaired(&mut self, desired: &Desired, damage: &str, now: u64) {
         let repairs = self.repairs.entry(desired.id.clone()).or_default();
         let peace = now.saturating_sub(repairs.last) > PEACE_MS;
         let count = if peace { 1 } else { repairs.count + 1 };
@@ -176,11 +177,11 @@ impl State {
         let (owner, id) = (desired.owner.clone(), &desired.id);
         if count == REPAIRS_AT_ONCE {
             let message = format!(
-                "{id}: {what}{by}, for the {count}rd time within minutes; it is put right again, but ever more slowly"
+                "{id}: {damage}, for the {count}rd time within minutes; it is put right again, but ever more slowly"
             );
             self.notice(true, "DriftFight", owner, message);
         } else if count < REPAIRS_AT_ONCE {
-            self.notice(false, "DriftCorrected", owner, format!("{id}: {what}{by}; it is put right"));
+            self.notice(false, "DriftCorrected", owner, format!("{id}: {damage}; it is put right"));
         }
     }
 

@@ -1,0 +1,108 @@
+//! Stands in for a lead: hands out one hint, keeps what the agent reports.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{post, put};
+use axum::{Json, Router};
+use qonnect_schema::Epoch;
+use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseHint, Report, ReportedEvent};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const HEARTBEAT_MS: u64 = 1_000;
+
+pub(super) struct Lead {
+    pub(super) address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    hint: watch::Sender<Option<ReleaseHint>>,
+    reports: Mutex<Vec<Report>>,
+    registration: Mutex<Option<Registration>>,
+}
+
+impl Lead {
+    pub(super) async fn start(listen: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let router = Router::new()
+            .route("/v1alpha1/clusters/fog/registration", put(register))
+            .route("/v1alpha1/clusters/fog/heartbeat", post(heartbeat))
+            .route("/v1alpha1/clusters/fog/report", put(report))
+            .with_state(shared.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, shared, task }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn hint(&self, hint: ReleaseHint) {
+        self.shared.hint.send_replace(Some(hint));
+    }
+
+    pub(super) fn registration(&self) -> Option<Registration> {
+        self.shared.registration.lock().unwrap().clone()
+    }
+
+    /// The newest report.
+    pub(super) fn report(&self) -> Option<Report> {
+        self.shared.reports.lock().unwrap().last().cloned()
+    }
+
+    pub(super) fn events(&self) -> Vec<ReportedEvent> {
+        let reports = self.shared.reports.lock().unwrap();
+        reports.iter().flat_map(|report| report.events.clone()).collect()
+    }
+
+    pub(super) fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn grant(&self) -> Json<Grant> {
+        Json(Grant {
+            epoch: Epoch { era: 1, term: 1, node: 1 },
+            heartbeat_ms: HEARTBEAT_MS,
+            register: false,
+            release: self.hint.borrow().clone(),
+        })
+    }
+}
+
+async fn register(State(shared): State<Arc<Shared>>, Json(registration): Json<Registration>) -> Json<Grant> {
+    *shared.registration.lock().unwrap() = Some(registration);
+    shared.grant()
+}
+
+async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Heartbeat>) -> Json<Grant> {
+    let differs = |hint: &Option<ReleaseHint>| {
+        hint.as_ref().is_some_and(|hint| {
+            hint.generation != heartbeat.generation || Some(&hint.digest) != heartbeat.digest.as_ref()
+        })
+    };
+    let mut hints = shared.hint.subscribe();
+    let wait = hints.wait_for(differs);
+    drop(tokio::time::timeout(Duration::from_millis(HEARTBEAT_MS), wait).await);
+    shared.grant()
+}
+
+async fn report(State(shared): State<Arc<Shared>>, Json(report): Json<Report>) -> Json<Grant> {
+    shared.reports.lock().unwrap().push(report);
+    shared.grant()
+}
