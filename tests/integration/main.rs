@@ -5,3 +5,4 @@ mod consensus;
 mod control_plane;
 mod git;
 mod kind_clusters;
+mod lead;
