@@ -3,7 +3,7 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `PUT /clusters/{name}/registration` | [`Registration`] | [`Grant`] |
-//! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names |
+//! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names, and no later than the next heartbeat is due |
 //! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
 //! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Event`] |
 //! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
@@ -50,7 +50,7 @@ pub struct Heartbeat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grant {
     pub epoch: Epoch,
-    /// When to send the next heartbeat.
+    /// When to send the next heartbeat, counted from sending this one: after one that waited, at once.
     pub heartbeat_ms: u64,
     /// The lead does not know this incarnation: register and report everything.
     #[serde(default)]
@@ -75,7 +75,7 @@ pub struct ReleaseHint {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Report {
     pub incarnation: u64,
-    /// Grows by one with every report of an incarnation; an older one is ignored.
+    /// Grows by one with every report of an incarnation, from one; an older one is ignored.
     pub seq: u64,
     pub nodes: Vec<Node>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

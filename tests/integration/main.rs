@@ -1,6 +1,7 @@
 //! One adapter against the real library or program.
 
 mod agent;
+mod api;
 mod consensus;
 mod control_plane;
 mod git;
