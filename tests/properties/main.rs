@@ -1,3 +1,5 @@
 //! What always holds.
 
 mod placement;
+mod validate;
+mod yaml;

@@ -5,6 +5,7 @@ mod examples;
 mod homes;
 mod packages;
 mod purity;
+mod schemas;
 mod scripts;
 mod shape;
 mod sources;

@@ -15,12 +15,12 @@ pub(super) struct Declared {
     pub(super) spec: FleetSpec,
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) signals: BTreeMap<String, Signals>,
-    /// Every cluster could be read; else nobody is told that a tier does not exist.
+    /// Nothing is wrong with the clusters; else nobody is told that a tier does not exist.
     pub(super) complete: bool,
 }
 
 pub(super) fn read(places: &Places<'_>, findings: &mut Findings) -> Declared {
-    let mut declared = Declared { complete: true, ..Declared::default() };
+    let mut declared = Declared::default();
     if let Some(entry) = places.fleet {
         let origin = Origin::document(layout::FLEET, None);
         if let Some(fleet) = document::read::<Fleet>(Kind::Fleet, entry, origin, findings) {
@@ -30,12 +30,9 @@ pub(super) fn read(places: &Places<'_>, findings: &mut Findings) -> Declared {
     }
     for (name, (path, entry)) in &places.clusters {
         let origin = Origin::document(path, None);
-        match document::read::<Cluster>(Kind::Cluster, entry, origin, findings) {
-            Some(cluster) => {
-                document::check_name(cluster.name(), name, origin, findings);
-                declared.clusters.insert(name.to_string(), cluster);
-            }
-            None => declared.complete = false,
+        if let Some(cluster) = document::read::<Cluster>(Kind::Cluster, entry, origin, findings) {
+            document::check_name(cluster.name(), name, origin, findings);
+            declared.clusters.insert(name.to_string(), cluster);
         }
     }
     for (path, entry) in &places.signals {
@@ -44,6 +41,7 @@ pub(super) fn read(places: &Places<'_>, findings: &mut Findings) -> Declared {
             declared.signals.insert(path.to_string(), signals);
         }
     }
+    declared.complete = !findings.errors().any(|error| error.application.is_none());
     for (name, cluster) in &declared.clusters {
         check_cluster(cluster, &declared, Origin::document(&format!("clusters/{name}.yaml"), None), findings);
     }

@@ -27,6 +27,8 @@ pub(super) struct Manifests<'a> {
     findings: &'a mut Findings,
     /// The component that reads a file.
     used: BTreeMap<&'a str, &'a str>,
+    /// Something that is named could not be read: what seems to be missing may be in it.
+    incomplete: bool,
     pub(super) by_component: BTreeMap<String, Vec<Manifest>>,
     pub(super) objects: Vec<Object>,
 }
@@ -40,13 +42,14 @@ impl<'a> Manifests<'a> {
         fleet: &'a Declared,
         findings: &'a mut Findings,
     ) -> Self {
-        let (used, by_component, objects) = Default::default();
-        Self { tree, folder, name, application, fleet, findings, used, by_component, objects }
+        let (used, incomplete, by_component, objects) = Default::default();
+        Self { tree, folder, name, application, fleet, findings, used, incomplete, by_component, objects }
     }
 
     pub(super) fn read(&mut self) {
+        let mut all_read = true;
         for (index, component) in self.application.spec.components.iter().enumerate() {
-            let before = self.findings.len();
+            self.incomplete = false;
             let mut manifests = Vec::new();
             for (at, path) in component.manifests.iter().enumerate() {
                 let pointer = format!("/spec/components/{index}/manifests/{at}");
@@ -54,16 +57,30 @@ impl<'a> Manifests<'a> {
                     self.file(file, component, &mut manifests);
                 }
             }
-            if manifests.is_empty() && self.findings.len() == before {
-                let message = format!("the manifests of `{}` hold no object", component.name);
-                self.error("no-object", format!("/spec/components/{index}/manifests"), message, None);
+            if !self.incomplete {
+                self.check_component(index, component, &manifests);
             }
-            if let Some(expose) = &component.expose {
-                self.expose(index, expose, &manifests);
-            }
+            all_read &= !self.incomplete;
             self.by_component.insert(component.name.clone(), manifests);
         }
-        self.unused();
+        if all_read {
+            self.unused();
+        }
+    }
+
+    fn check_component(&mut self, index: usize, component: &Component, manifests: &[Manifest]) {
+        if manifests.is_empty() {
+            let message = format!("the manifests of `{}` hold no object", component.name);
+            self.error("no-object", format!("/spec/components/{index}/manifests"), message, None);
+        } else if let Some(expose) = &component.expose {
+            self.expose(index, expose, manifests);
+        }
+    }
+
+    /// A finding at an entry of `manifests`, after which the component is not known whole.
+    fn unreadable(&mut self, code: &str, pointer: &str, message: String, help: Option<&str>) {
+        self.incomplete = true;
+        self.error(code, pointer.into(), message, help);
     }
 
     /// A finding in `application.yaml`.
@@ -80,16 +97,16 @@ impl<'a> Manifests<'a> {
         let relative = match relative(text) {
             Ok(relative) => relative,
             Err((message, help)) => {
-                self.error("outside-application", pointer.into(), message, Some(help));
+                self.unreadable("outside-application", pointer, message, Some(help));
                 return Vec::new();
             }
         };
         let path = format!("{}/{relative}", self.folder);
         if let Some(link) = self.link_above(&path) {
             let message = format!("`{link}` is a symlink, and nothing follows symlinks");
-            self.error(
+            self.unreadable(
                 "link",
-                pointer.into(),
+                pointer,
                 message,
                 Some("put the file itself into the application's folder"),
             );
@@ -110,13 +127,13 @@ impl<'a> Manifests<'a> {
         let tree = self.tree;
         if below(tree, path).next().is_some() {
             let message = format!("the folder `{relative}` holds no `.yaml` file");
-            return self.error("empty-folder", pointer.into(), message, None);
+            return self.unreadable("empty-folder", pointer, message, None);
         }
         let folder = format!("{}/", self.folder);
         let near = below(tree, self.folder).filter_map(|(path, _)| path.strip_prefix(&folder));
         let help = did_you_mean(relative, near.filter(|file| is_yaml(file)));
         let message = format!("there is no `{relative}` in `{}/`", self.folder);
-        self.error("manifest-missing", pointer.into(), message, help.as_deref());
+        self.unreadable("manifest-missing", pointer, message, help.as_deref());
     }
 
     /// The first link on the way to a path, the path included.
@@ -151,8 +168,12 @@ impl<'a> Manifests<'a> {
     fn file(&mut self, file: &'a str, component: &Component, manifests: &mut Vec<Manifest>) {
         let origin = Origin::manifest(file, 0, self.name);
         let Some(entry) = self.tree.get(file) else { return };
-        let Some(bytes) = document::bytes(entry, origin, self.findings) else { return };
+        let Some(bytes) = document::bytes(entry, origin, self.findings) else {
+            self.incomplete = true;
+            return;
+        };
         let (documents, faults) = yaml::parse(bytes, Dialect::Kubernetes, &Limits::DEFAULT);
+        self.incomplete |= !faults.is_empty();
         faults.into_iter().for_each(|fault| self.findings.fault(origin, fault));
         for (index, document) in documents.into_iter().enumerate().filter(|(_, document)| !document.is_null())
         {

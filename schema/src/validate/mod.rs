@@ -22,6 +22,8 @@ mod manifests;
 mod objects;
 mod places;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use claims::{Clash, clashes};

@@ -1,5 +1,7 @@
 //! The objects in manifests: what Kubernetes would refuse, and what we do.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::findings::{Findings, Origin};
@@ -289,15 +291,16 @@ fn variable(
     let (Variable::ComponentHost(name) | Variable::ComponentPort(name)) = (match piece {
         Piece::Text(_) => return None,
         Piece::Variable(variable) => variable,
-        Piece::Unknown(name) => return Some(unknown_variable(name)),
+        Piece::Unknown(name) => return Some(unknown_variable(name, all)),
     }) else {
         return None;
     };
     let Some(callee) = all.iter().find(|other| other.name == name) else {
         let message = format!("this application has no component {}", quoted(name));
-        let names: Vec<&str> = all.iter().map(|other| other.name.as_str()).collect();
-        let help =
-            did_you_mean(name, names.iter().copied()).unwrap_or_else(|| format!("it has {}", list(&names)));
+        let names: BTreeSet<&str> = all.iter().map(|other| other.name.as_str()).collect();
+        let help = did_you_mean(name, names.iter().copied());
+        let known: Vec<&str> = names.into_iter().collect();
+        let help = help.unwrap_or_else(|| format!("its components are {}", list(&known)));
         return Some(("unknown-component", message, help));
     };
     if callee.expose.is_none() {
@@ -314,12 +317,14 @@ fn variable(
     None
 }
 
-fn unknown_variable(name: &str) -> (&'static str, String, String) {
-    let known = list(&substitution::NAMES);
-    let help = match did_you_mean(name, substitution::NAMES) {
-        Some(help) => help,
-        None => format!("known are {known}; for a literal `${{` write `$${{`"),
-    };
+fn unknown_variable(name: &str, all: &[Component]) -> (&'static str, String, String) {
+    let of_components = all
+        .iter()
+        .flat_map(|component| ["host", "port"].map(|field| format!("component.{}.{field}", component.name)));
+    let known: Vec<String> = substitution::NAMES.map(String::from).into_iter().chain(of_components).collect();
+    let help = did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
+        format!("known are {}; for a literal `${{` write `$${{`", list(&substitution::NAMES))
+    });
     ("unknown-variable", format!("unknown variable {}", quoted(name)), help)
 }
 

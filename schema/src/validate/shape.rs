@@ -1,6 +1,6 @@
 //! The shape of a document: its JSON Schema, and each violation in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::findings::{Findings, Origin};
 use super::fleet::escape;
-use super::words::{did_you_mean, excerpt, list, quoted};
+use super::words::{did_you_mean, excerpt, list, nearest, quoted};
 use crate::json_schema::Kind;
 use crate::units;
 
@@ -46,23 +46,54 @@ const UNITS: [(&str, ParseUnit); 5] = [
 
 /// Finds everything that the schema of a kind forbids; true if nothing.
 pub(super) fn check(kind: Kind, document: &Value, origin: Origin<'_>, findings: &mut Findings) -> bool {
-    let shape = &SHAPES[&kind];
-    let mut clean = true;
-    for error in shape.validator.iter_errors(document) {
-        clean = false;
-        report(&error, &shape.schema, origin, findings);
+    let Shape { schema, validator } = &SHAPES[&kind];
+    let errors: Vec<ValidationError<'_>> = validator.iter_errors(document).collect();
+    // A field that is only misspelt is not missing, too.
+    let misspelt: BTreeSet<(&str, &str)> = errors.iter().flat_map(|error| meant(error, schema)).collect();
+    for error in &errors {
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                if !misspelt.contains(&(error.instance_path().as_str(), name)) {
+                    report(error, schema, origin, findings);
+                }
+            }
+            _ => report(error, schema, origin, findings),
+        }
     }
-    clean
+    errors.is_empty()
+}
+
+/// The fields that the unknown ones of a map are meant to be, each with the pointer of the map.
+fn meant<'a>(error: &'a ValidationError<'_>, schema: &'a Value) -> Vec<(&'a str, &'a str)> {
+    let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else { return Vec::new() };
+    let known = properties(around(error, schema));
+    let near = unexpected.iter().filter_map(|name| nearest(name, known.iter().copied()));
+    near.map(|name| (error.instance_path().as_str(), name)).collect()
+}
+
+/// The schema that the violated keyword stands in.
+fn around<'a>(error: &ValidationError<'_>, schema: &'a Value) -> &'a Value {
+    let keyword = error.schema_path().as_str();
+    keyword.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)).unwrap_or(schema)
+}
+
+fn properties(schema: &Value) -> Vec<&str> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect()
 }
 
 fn report(error: &ValidationError<'_>, schema: &Value, origin: Origin<'_>, findings: &mut Findings) {
     let pointer = error.instance_path().as_str();
-    // The schema that the violated keyword stands in.
-    let keyword = error.schema_path().as_str();
-    let around = keyword.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)).unwrap_or(schema);
+    let around = around(error, schema);
     if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+        let known = properties(around);
         for name in unexpected {
-            unknown_field(name, around, pointer, origin, findings);
+            let at = format!("{pointer}/{}", escape(name));
+            let help = did_you_mean(name, known.iter().copied());
+            let help = help.unwrap_or_else(|| format!("known here: {}", list(&known)));
+            let message = format!("unknown field {}", quoted(name));
+            findings.error(origin, "unknown-field", at, message).at_key().help(help);
         }
     } else if let Some(Said { code, message, help }) = say(error, around, schema) {
         let finding = findings.error(origin, code, pointer, message);
@@ -146,12 +177,18 @@ fn say(error: &ValidationError<'_>, around: &Value, schema: &Value) -> Option<Sa
         }
         // The format of a unit says the same in better words.
         ValidationErrorKind::Pattern { .. } if around.get("format").is_some() => return None,
-        ValidationErrorKind::Pattern { .. } => {
-            let name = value.as_str().map(dns_label).unwrap_or_default();
-            let wanted = around.get("description").and_then(Value::as_str);
-            let wanted = wanted.unwrap_or("use `a` to `z`, digits and `-`").trim_end_matches('.');
-            Said::new("invalid-value", format!("{shown} has characters that are not allowed here"))
-                .help(format!("{wanted}; perhaps `{name}`"))
+        ValidationErrorKind::Pattern { pattern } => {
+            let said =
+                Said::new("invalid-value", format!("{shown} has characters that are not allowed here"));
+            let wanted =
+                around.get("description").and_then(Value::as_str).unwrap_or("use `a` to `z`, digits and `-`");
+            let wanted = wanted.trim_end_matches('.');
+            match value.as_str() {
+                Some(text) if pattern == DNS_LABEL => {
+                    said.help(format!("{wanted}; perhaps `{}`", dns_label(text)))
+                }
+                _ => said.help(wanted),
+            }
         }
         _ => Said::new("invalid-value", error.to_string()),
     })
@@ -169,22 +206,10 @@ fn wrong_count(value: &Value, around: &Value) -> Said {
     Said::new("wrong-count", format!("{count} given, expected {wanted}"))
 }
 
-fn unknown_field(name: &str, around: &Value, pointer: &str, origin: Origin<'_>, findings: &mut Findings) {
-    let properties = around.get("properties").and_then(Value::as_object);
-    let known: Vec<&str> = properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
-    let at = format!("{pointer}/{}", escape(name));
-    let help =
-        did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("known here: {}", list(&known)));
-    findings
-        .error(origin, "unknown-field", at, format!("unknown field {}", quoted(name)))
-        .at_key()
-        .help(help);
-}
-
 fn one_of(value: &Value, options: &[&str]) -> Said {
     let near = value.as_str().and_then(|text| did_you_mean(text, options.iter().copied()));
     Said::new("unknown-value", format!("{} is not possible here", excerpt(value)))
-        .help(near.unwrap_or_else(|| format!("expected {}", list(options))))
+        .help(near.unwrap_or_else(|| format!("expected one of {}", list(options))))
 }
 
 /// What the schema says of a property, also where it only refers to a definition.
@@ -228,12 +253,17 @@ fn found(value: &Value) -> String {
 }
 
 fn range(schema: &Value) -> String {
-    match (schema.get("minimum"), schema.get("maximum")) {
+    // Schemas write 1.0 where people write 1.
+    let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+    match (bound("minimum"), bound("maximum")) {
         (Some(least), Some(most)) => format!("{least} to {most}"),
         (Some(least), None) => format!("{least} or more"),
-        (None, most) => format!("at most {}", most.cloned().unwrap_or_default()),
+        (None, most) => format!("at most {}", most.unwrap_or_default()),
     }
 }
+
+/// The pattern of names in [`crate::documents`].
+const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// The nearest text that is a name.
 fn dns_label(text: &str) -> String {

@@ -21,20 +21,22 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{clean}{more}`")
 }
 
-/// `a`, `b` or `c`; the first dozen.
+/// `a`, `b`, `c`: the first dozen.
 pub(super) fn list(names: &[&str]) -> String {
     const NAMES_MAX: usize = 12;
     let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
-    match shown.as_slice() {
-        [] => "nothing".into(),
-        _ if names.len() > NAMES_MAX => format!("{} and {} more", shown.join(", "), names.len() - NAMES_MAX),
-        [only] => only.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
-/// Names the candidate that is meant, if one is near enough to be a slip of the hand.
+/// Asks for the candidate that is meant.
 pub(super) fn did_you_mean<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(text, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The candidate that is meant, if one is near enough to be a slip of the hand.
+pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text: Vec<char> = text.chars().take(64).flat_map(char::to_lowercase).collect();
     let distance_max = (text.len() / 3).max(1);
     candidates
@@ -42,7 +44,7 @@ pub(super) fn did_you_mean<'a>(text: &str, candidates: impl IntoIterator<Item = 
         .map(|candidate| (distance(&text, &candidate.to_lowercase().chars().collect::<Vec<_>>()), candidate))
         .filter(|(distance, _)| *distance <= distance_max)
         .min()
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .map(|(_, candidate)| candidate)
 }
 
 /// How many letters must be added, dropped, replaced or swapped with their neighbour.
