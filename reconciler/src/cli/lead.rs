@@ -56,13 +56,15 @@ pub(super) fn run(args: Args) -> Status {
     runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let lead = crate::lead::start(config).await?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("the lead ends");
+        let mut lead = crate::lead::start(config).await?;
+        let asked = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            () = lead.ended() => false,
+        };
+        tracing::info!(asked, "the lead ends");
         lead.stop().await;
+        anyhow::ensure!(asked, "a part of the lead has ended; the log above says why. Start it again");
         Ok(ExitCode::SUCCESS)
     })
 }

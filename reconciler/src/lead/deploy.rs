@@ -19,9 +19,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) enum Work {
-    Read { branch: String, asks: BTreeSet<String> },
+    /// Reads the branch, unless it stands where it is expected.
+    Read {
+        branch: String,
+        asks: BTreeSet<String>,
+        expected: Option<String>,
+    },
     Write(Box<Draft>),
-    Push { branch: String, intent: String, commit: String, base: Option<String> },
+    Push {
+        branch: String,
+        intent: String,
+        commit: String,
+        base: Option<String>,
+    },
 }
 
 /// Opens the clone, and works until every sender is gone.
@@ -51,8 +61,9 @@ pub(super) fn start(
 
 fn carry_out(mirror: &mut Mirror, work: Work) -> Event {
     match work {
-        Work::Read { branch, asks } => match read(mirror, &branch, &asks) {
-            Ok(tip) => Event::Tip(Box::new(tip)),
+        Work::Read { branch, asks, expected } => match read(mirror, &branch, &asks, expected) {
+            Ok(Some(tip)) => Event::Tip(Box::new(tip)),
+            Ok(None) => Event::TipUnchanged,
             Err(error) => {
                 tracing::warn!(branch, %error, "the deploy branch cannot be read");
                 Event::TipUnreadable
@@ -66,9 +77,19 @@ fn carry_out(mirror: &mut Mirror, work: Work) -> Event {
     }
 }
 
-fn read(mirror: &mut Mirror, branch: &str, asks: &BTreeSet<String>) -> Result<Tip, qonnect_git::Error> {
-    let Some(tip) = mirror.fetch(branch, Depth::Full, DEADLINE)? else {
-        return Ok(Tip { deployed: Deployed::default(), epoch: None, contains: BTreeSet::new() });
+fn read(
+    mirror: &mut Mirror,
+    branch: &str,
+    asks: &BTreeSet<String>,
+    expected: Option<String>,
+) -> Result<Option<Tip>, qonnect_git::Error> {
+    let fetched = mirror.fetch(branch, Depth::Full, DEADLINE)?;
+    if expected.is_some() && fetched == expected {
+        return Ok(None);
+    }
+    let Some(tip) = fetched else {
+        let (deployed, contains) = (Deployed::default(), BTreeSet::new());
+        return Ok(Some(Tip { deployed, epoch: None, contains }));
     };
     let commit = mirror.commit(&tip)?;
     let tree = mirror.tree(&tip, "", &Limits::default())?;
@@ -80,7 +101,7 @@ fn read(mirror: &mut Mirror, branch: &str, asks: &BTreeSet<String>) -> Result<Ti
     }
     let time = Timestamp::from_second(commit.time_secs).unwrap_or_default();
     let deployed = Deployed::read(Some(tip), time, &tree);
-    Ok(Tip { deployed, epoch: epoch(&commit.message), contains })
+    Ok(Some(Tip { deployed, epoch: epoch(&commit.message), contains }))
 }
 
 /// The trailer `Qonnect-Epoch`.

@@ -29,40 +29,54 @@ pub(super) struct Effects {
     pub(super) alarm: Option<JoinHandle<()>>,
 }
 
+/// A part of the lead has ended: so does the core.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl<T> From<mpsc::SendError<T>> for Gone {
+    fn from(_: mpsc::SendError<T>) -> Self {
+        Self
+    }
+}
+
 impl Effects {
-    pub(super) fn carry_out(&mut self, effect: Effect) {
+    pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), Gone> {
         match effect {
-            Effect::Propose(change) => self.propose(change),
-            Effect::Record(intent) => self.propose(Change::Intent(intent)),
+            Effect::Propose(change) => self.propose(change)?,
+            Effect::Record(intent) => self.propose(Change::Intent(intent))?,
             Effect::Restore(good) => {
                 let knowledge = self.consensus.knowledge();
-                gone(self.spec.send(spec::Work::Restore { good, knowledge }));
+                self.spec.send(spec::Work::Restore { good, knowledge })?;
             }
             Effect::Show(revision) => drop(self.revision.send_replace(Some(revision))),
-            Effect::ReadTip { branch, after, asks } => self.later(after, deploy::Work::Read { branch, asks }),
-            Effect::Write(draft) => gone(self.deploy.send(deploy::Work::Write(draft))),
+            Effect::ReadTip { branch, after, asks, expected } => {
+                self.later(after, deploy::Work::Read { branch, asks, expected })?;
+            }
+            Effect::Write(draft) => self.deploy.send(deploy::Work::Write(draft))?,
             Effect::Push { branch, intent, commit, base } => {
-                gone(self.deploy.send(deploy::Work::Push { branch, intent, commit, base }));
+                self.deploy.send(deploy::Work::Push { branch, intent, commit, base })?;
             }
             Effect::WakeAt(at) => self.wake(at),
         }
+        Ok(())
     }
 
-    fn propose(&self, change: Change) {
-        if let Some(leadership) = self.leadership {
-            gone(self.proposals.send(Proposal { leadership, change }));
-        }
+    fn propose(&self, change: Change) -> Result<(), Gone> {
+        let Some(leadership) = self.leadership else { return Ok(()) };
+        self.proposals.send(Proposal { leadership, change }).map_err(|_| Gone)
     }
 
-    fn later(&self, after: Duration, work: deploy::Work) {
+    fn later(&self, after: Duration, work: deploy::Work) -> Result<(), Gone> {
         if after.is_zero() {
-            return gone(self.deploy.send(work));
+            return Ok(self.deploy.send(work)?);
         }
         let deploy = self.deploy.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(after).await;
-            gone(deploy.send(work));
+            // If that thread has ended, the next effect finds out.
+            drop(deploy.send(work));
         });
+        Ok(())
     }
 
     /// One alarm at a time: each decision names the next moment anew.
@@ -77,9 +91,4 @@ impl Effects {
             previous.abort();
         }
     }
-}
-
-/// A receiver is gone only when the lead is ending: then nothing is left to do.
-fn gone<E>(result: Result<(), E>) {
-    drop(result);
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::knowledge::{Answer, Change};
-use qonnect_core::lead::{Event, Lead as Core};
+use qonnect_core::lead::{Effect, Event, Lead as Core};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc as queue, watch};
+use tokio::sync::{Notify, mpsc as queue, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::config::Config;
-use super::effects::Effects;
+use super::effects::{Effects, Gone};
 use super::liveness::Liveness;
 use super::{deploy, propose, spec, watch as watching};
 use crate::api;
@@ -26,6 +27,7 @@ pub struct Lead {
     server: api::Server,
     tasks: JoinSet<()>,
     core: Option<thread::JoinHandle<()>>,
+    core_ended: oneshot::Receiver<()>,
 }
 
 /// Where everything that happens is sent; the core takes it in its order.
@@ -112,14 +114,27 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         leadership: None,
         alarm: None,
     };
-    let body = move || decide(&inputs, effects);
+    let (ended, core_ended) = oneshot::channel();
+    let body = move || {
+        // Dropped however the core ends.
+        let _ended: oneshot::Sender<()> = ended;
+        decide(&inputs, effects);
+    };
     let core = thread::Builder::new().name("lead".into()).spawn(body).context("cannot start a thread")?;
     let api_url = server.url();
     tracing::info!(name = config.name, node = config.node, api = api_url, "the lead has started");
-    Ok(Lead { api_url, consensus, server, tasks, core: Some(core) })
+    Ok(Lead { api_url, consensus, server, tasks, core: Some(core), core_ended })
 }
 
 impl Lead {
+    /// Returns when a part of the lead has ended by itself: its disk failed, or a defect was met.
+    pub async fn ended(&mut self) {
+        tokio::select! {
+            _ = &mut self.core_ended => {}
+            _ = self.tasks.join_next() => {}
+        }
+    }
+
     /// Ends cleanly: what was recorded is finished after the next start.
     pub async fn stop(mut self) {
         self.server.stop();
@@ -134,41 +149,43 @@ impl Lead {
 /// The core: takes in what has come, then decides once. Planning may take long; nothing else waits for it.
 fn decide(inputs: &mpsc::Receiver<Input>, mut effects: Effects) {
     let mut core = Core::default();
-    let knowledge = effects.consensus.knowledge();
-    core_takes(&mut core, &mut effects, Event::Knowledge(knowledge));
-    while let Ok(first) = inputs.recv() {
-        for input in std::iter::once(first).chain(inputs.try_iter()) {
-            match input {
-                Input::Event(event) => {
-                    if matches!(event, Event::Deposed) {
-                        effects.leadership = None;
-                    }
-                    core_takes(&mut core, &mut effects, event);
-                }
+    let mut batch = vec![Input::Event(Event::Knowledge(effects.consensus.knowledge()))];
+    loop {
+        for input in batch.drain(..) {
+            let event = match input {
+                Input::Event(event) => event,
                 Input::Leading(leadership, epoch) => {
                     effects.leadership = Some(leadership);
-                    core_takes(&mut core, &mut effects, Event::Leading(epoch));
+                    Event::Leading(epoch)
                 }
                 Input::Stop => return,
+            };
+            if matches!(event, Event::Deposed) {
+                effects.leadership = None;
+            }
+            if carry_out(&mut effects, core.observe(event)).is_err() {
+                return;
             }
         }
-        for effect in core.decide(Timestamp::now()) {
-            effects.carry_out(effect);
+        if carry_out(&mut effects, core.decide(Timestamp::now())).is_err() {
+            return;
         }
+        let Ok(next) = inputs.recv() else { return };
+        batch.push(next);
+        batch.extend(inputs.try_iter());
     }
 }
 
-fn core_takes(core: &mut Core, effects: &mut Effects, event: Event) {
-    for effect in core.observe(event) {
-        effects.carry_out(effect);
-    }
+fn carry_out(effects: &mut Effects, wanted: Vec<Effect>) -> Result<(), Gone> {
+    wanted.into_iter().try_for_each(|effect| effects.carry_out(effect))
 }
 
 /// Tells the core what the Knowledge Base knows, who leads, and when to look at the deploy branch.
 async fn follow(consensus: Consensus, events: Events, poll: Duration) {
     let (mut knowledge, mut leadership) = (consensus.changes(), consensus.leadership());
-    let stop = StopOnDrop(events.clone());
+    let _stop = StopOnDrop(events.clone());
     let mut led = None;
+    let mut look = Instant::now() + watching::spread(poll);
     loop {
         let now = *leadership.borrow_and_update();
         if led != now {
@@ -187,10 +204,12 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
                 if changed.is_err() { break }
                 events.send(Event::Knowledge(knowledge.borrow_and_update().clone()));
             }
-            () = tokio::time::sleep(watching::spread(poll)) => events.send(Event::Poll),
+            () = tokio::time::sleep_until(look) => {
+                look = Instant::now() + watching::spread(poll);
+                events.send(Event::Poll);
+            }
         }
     }
-    drop(stop);
 }
 
 /// Opens the epoch of a leadership; the core hears of it after the state that holds it.

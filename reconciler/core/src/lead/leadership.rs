@@ -51,6 +51,8 @@ enum Stage {
     LookingUp(Box<Draft>, String),
     /// The outcome of this intent is on its way into the Knowledge Base.
     Settling(String),
+    /// The branch belongs to a later leadership: nothing is published until the end of this one is heard.
+    Outranked,
 }
 
 impl Leadership {
@@ -129,10 +131,14 @@ impl Leadership {
         }
     }
 
-    pub(super) fn unreadable(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
+    pub(super) fn unchanged(&mut self) {
         if let Stage::Checking = self.stage {
             self.stage = Stage::Idle;
         }
+    }
+
+    pub(super) fn unreadable(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
+        self.unchanged();
         if let Stage::Taking | Stage::LookingUp(..) = self.stage {
             let after = self.failed(effects);
             self.look(knowledge, after, effects);
@@ -145,10 +151,7 @@ impl Leadership {
         }
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Taking => self.bar(tip, knowledge, effects),
-            Stage::Checking if tip.deployed.tip != self.deployed.tip => {
-                self.disturbed(tip, knowledge, effects)
-            }
-            Stage::Checking => {}
+            Stage::Checking => self.disturbed(tip, knowledge, effects),
             Stage::LookingUp(draft, commit) => self.looked_up(draft, commit, tip, knowledge, effects),
             // Nobody waits for it any more.
             other => self.stage = other,
@@ -172,6 +175,11 @@ impl Leadership {
             self.stage = Stage::Taking;
             self.look(knowledge, after, effects);
         }
+    }
+
+    /// Whether this intent is on its way into the Knowledge Base.
+    pub(super) fn records(&self, intent: &str) -> bool {
+        matches!(&self.stage, Stage::Recording(draft, _) if draft.intent == intent)
     }
 
     pub(super) fn recorded(&mut self, intent: &str, effects: &mut Vec<Effect>) {
@@ -311,7 +319,6 @@ impl Leadership {
         effects.push(tell(EventSeverity::Warning, reason, message));
     }
 
-    /// The branch belongs to a later leadership: publish nothing until the end of this one is heard.
     fn outranked(&mut self, tip: &Tip, effects: &mut Vec<Effect>) {
         let epoch = tip.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
         let message = format!(
@@ -319,7 +326,7 @@ impl Leadership {
             self.branch, self.epoch
         );
         effects.push(tell(EventSeverity::Warning, "Outranked", message));
-        self.stage = Stage::Settling(String::new());
+        self.stage = Stage::Outranked;
     }
 
     fn write(&mut self, draft: Draft, effects: &mut Vec<Effect>) {
@@ -344,7 +351,11 @@ impl Leadership {
         if let Stage::LookingUp(_, commit) = &self.stage {
             asks.insert(commit.clone());
         }
-        effects.push(Effect::ReadTip { branch: self.branch.clone(), after, asks });
+        let expected = match self.stage {
+            Stage::Checking => self.deployed.tip.clone(),
+            _ => None,
+        };
+        effects.push(Effect::ReadTip { branch: self.branch.clone(), after, asks, expected });
     }
 
     /// Counts a failure, tells readers of the third, and returns how long to wait.

@@ -43,6 +43,8 @@ pub enum Event {
     /// What counted before the start was read again, or cannot be.
     Restored(Option<Effective>),
     Tip(Box<Tip>),
+    /// The deploy branch stands where it was expected.
+    TipUnchanged,
     /// The deploy branch could not be read.
     TipUnreadable,
     /// It is time to look whether somebody else has written the deploy branch.
@@ -104,6 +106,8 @@ pub enum Effect {
         after: Duration,
         /// Which of these are in its history?
         asks: BTreeSet<String>,
+        /// Nothing needs to be read if it stands here.
+        expected: Option<String>,
     },
     Write(Box<Draft>),
     Record(Box<Intent>),
@@ -122,12 +126,24 @@ pub struct Lead {
     knowledge: Arc<Knowledge>,
     /// What counts now.
     effective: Option<Effective>,
-    /// A good revision of the Knowledge Base is being read; no commit is judged before.
-    restoring: Option<Good>,
-    /// The newest commit of the spec branch, until it is judged for good.
+    restoring: Restoring,
+    /// The newest commit of the spec branch.
     candidate: Option<Box<Candidate>>,
+    /// It was judged for good under this leadership.
+    judged: bool,
     leadership: Option<Leadership>,
     effects: Vec<Effect>,
+}
+
+/// Reading again what the Knowledge Base calls good.
+#[derive(Debug, Default)]
+enum Restoring {
+    #[default]
+    Nothing,
+    /// No commit is judged before it is here.
+    Reading(Good),
+    /// It is tried again at the next poll.
+    Failed(Good),
 }
 
 impl Lead {
@@ -136,12 +152,15 @@ impl Lead {
         match event {
             Event::Leading(epoch) => {
                 self.leadership = Some(Leadership::new(epoch));
+                // A verdict of an earlier leadership may never have reached the Knowledge Base.
+                self.judged = false;
                 self.judge();
             }
             Event::Deposed => self.leadership = None,
             Event::Knowledge(knowledge) => self.learn(knowledge),
             Event::Candidate(candidate) => {
                 self.candidate = Some(candidate);
+                self.judged = false;
                 self.judge();
             }
             Event::Restored(effective) => self.restored(effective),
@@ -153,8 +172,15 @@ impl Lead {
             Event::Tip(tip) => self.with_leadership(|leadership, knowledge, effects| {
                 leadership.read(*tip, knowledge, effects);
             }),
+            Event::TipUnchanged => self.with_leadership(|leadership, _, _| leadership.unchanged()),
             Event::TipUnreadable => self.with_leadership(Leadership::unreadable),
-            Event::Poll => self.with_leadership(Leadership::poll),
+            Event::Poll => {
+                if let Restoring::Failed(good) = &self.restoring {
+                    let good = good.clone();
+                    self.restore(good);
+                }
+                self.with_leadership(Leadership::poll);
+            }
             Event::Written { intent, commit } => self.with_leadership(|leadership, _, effects| {
                 leadership.written(&intent, commit, effects);
             }),
@@ -164,8 +190,10 @@ impl Lead {
             Event::Recorded { intent, accepted: true } => self.with_leadership(|leadership, _, effects| {
                 leadership.recorded(&intent, effects);
             }),
-            // Another leadership has begun: this one hears of its end soon.
-            Event::Recorded { accepted: false, .. } => self.leadership = None,
+            // Another leadership has begun; this one hears of its end soon.
+            Event::Recorded { intent, accepted: false } => {
+                self.leadership.take_if(|leadership| leadership.records(&intent));
+            }
             Event::Pushed { intent, result } => self.with_leadership(|leadership, knowledge, effects| {
                 leadership.pushed(&intent, result, knowledge, effects);
             }),
@@ -194,27 +222,35 @@ impl Lead {
         }
         // A leader makes what is good; one that starts or follows reads what another leader made.
         let known = self.effective.as_ref().map(Effective::good);
-        let good = self.knowledge.good.as_deref().filter(|good| known.as_ref() != Some(*good));
-        if let Some(good) = good.filter(|_| self.leadership.is_none() || known.is_none())
-            && self.restoring.as_ref() != Some(good)
-        {
-            self.restoring = Some(good.clone());
-            self.effects.push(Effect::Restore(good.clone()));
+        let asked = match &self.restoring {
+            Restoring::Nothing => None,
+            Restoring::Reading(good) | Restoring::Failed(good) => Some(good),
+        };
+        let good = self.knowledge.good.as_deref();
+        let unknown = good.filter(|good| known.as_ref() != Some(*good) && asked != Some(*good)).cloned();
+        if let Some(good) = unknown.filter(|_| self.leadership.is_none() || known.is_none()) {
+            self.restore(good);
         }
         self.judge();
     }
 
+    fn restore(&mut self, good: Good) {
+        self.restoring = Restoring::Reading(good.clone());
+        self.effects.push(Effect::Restore(good));
+    }
+
     fn restored(&mut self, effective: Option<Effective>) {
-        if self.restoring.take().is_none() {
-            return;
-        }
+        let Restoring::Reading(good) = std::mem::take(&mut self.restoring) else { return };
         match effective {
             Some(effective) => self.adopt(effective),
-            None => self.tell(
-                EventSeverity::Warning,
-                "RevisionUnreadable",
-                "the last good revision cannot be read again; what runs stays until a commit is accepted",
-            ),
+            None => {
+                self.tell(
+                    EventSeverity::Warning,
+                    "RevisionUnreadable",
+                    "the last good revision cannot be read again; what runs stays until a commit is accepted",
+                );
+                self.restoring = Restoring::Failed(good);
+            }
         }
         self.judge();
     }
@@ -229,23 +265,22 @@ impl Lead {
 
     /// Judges the newest commit of the spec branch, once what counted before is known.
     fn judge(&mut self) {
-        let waits = self.effective.is_none() && self.knowledge.good.is_some() && self.restoring.is_some();
-        if self.leadership.is_none() || waits {
+        let waits = self.effective.is_none() && matches!(self.restoring, Restoring::Reading(_));
+        if self.leadership.is_none() || waits || self.judged {
             return;
         }
-        let Some(candidate) = self.candidate.take() else { return };
-        let counts =
-            self.effective.as_ref().is_some_and(|now| now.revision.commit == candidate.revision.commit);
-        if counts {
-            return;
+        let Some(candidate) = &self.candidate else { return };
+        let counts = self.effective.as_ref().map(Effective::good).filter(|good| {
+            good.commit == candidate.revision.commit && self.knowledge.good.as_deref() == Some(good)
+        });
+        if counts.is_some() {
+            return self.judged = true;
         }
-        let judged = hold::judge(&candidate, self.effective.as_ref(), &self.knowledge);
+        let judged = hold::judge(candidate, self.effective.as_ref(), &self.knowledge);
+        self.judged = !judged.provisional;
         if !self.is_known(&judged.record) {
             let good = judged.effective.as_ref().map(Effective::good);
             self.effects.push(Effect::Propose(Change::Revision { record: Box::new(judged.record), good }));
-        }
-        if judged.provisional {
-            self.candidate = Some(candidate);
         }
         if let Some(effective) = judged.effective {
             self.adopt(effective);

@@ -126,6 +126,11 @@ impl Scene {
                 Effect::Propose(change) => self.apply(change),
                 Effect::Show(_) | Effect::WakeAt(_) => {}
                 Effect::Restore(_) => {}
+                Effect::ReadTip { expected, .. }
+                    if expected.is_some() && expected.as_deref() == self.tip() =>
+                {
+                    self.on(Event::TipUnchanged);
+                }
                 Effect::ReadTip { asks, .. } => {
                     let history = self.branch.iter().map(|(commit, ..)| commit.clone());
                     let contains = history.filter(|commit| asks.contains(commit)).collect();
@@ -360,4 +365,39 @@ fn nothing_is_judged_before_the_last_good_revision_was_read_again() {
     scene.on(Event::Restored(None));
     scene.settle();
     assert_eq!(scene.knowledge.revisions[1].verdict, Verdict::Waiting, "what runs still counts");
+}
+
+#[test]
+fn a_good_revision_that_cannot_be_read_is_asked_for_again_at_a_poll_and_not_before() {
+    let mut scene = Scene::running();
+    scene.lead = Lead::default();
+    scene.effects.clear();
+    let restores =
+        |scene: &Scene| scene.effects.iter().filter(|effect| matches!(effect, Effect::Restore(_))).count();
+    scene.on(Event::Knowledge(Arc::new(scene.knowledge.clone())));
+    assert_eq!(restores(&scene), 1);
+    scene.effects.clear();
+    scene.on(Event::Restored(None));
+    scene.on(Event::Knowledge(Arc::new(scene.knowledge.clone())));
+    assert_eq!(restores(&scene), 0);
+    scene.on(Event::Poll);
+    assert_eq!(restores(&scene), 1);
+}
+
+#[test]
+fn a_verdict_that_was_lost_with_its_leadership_is_given_again() {
+    let mut scene = Scene::running();
+    scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
+    // None of it arrives.
+    scene.effects.clear();
+    scene.on(Event::Deposed);
+    scene.on(Event::Knowledge(Arc::new(scene.knowledge.clone())));
+    assert!(matches!(scene.effects[..], [Effect::Restore(_)]));
+    let revision = Arc::new(candidate("r1", &["shop"]).revision);
+    scene.effects.clear();
+    scene.on(Event::Restored(Some(Effective { revision, frozen: BTreeSet::new() })));
+    scene.lead_at(TWO);
+    scene.settle();
+    assert_eq!(scene.knowledge.good.as_ref().unwrap().commit, "r2");
+    assert!(scene.knowledge.placements.contains_key("bank"));
 }
