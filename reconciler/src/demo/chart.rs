@@ -5,6 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 use qonnect_schema::api::PlacementView;
+use qonnect_schema::diagnostic::{self, Diagnostic};
+use qonnect_schema::tree::Tree;
 
 use super::timeline::Measured;
 
@@ -22,6 +24,13 @@ pub(super) fn hint(command: &str, meaning: &str) {
 
 pub(super) fn line(text: &str) {
     anstream::println!("  {text}");
+}
+
+/// Findings as `qonnect validate` draws them.
+pub(super) fn findings(findings: &[Diagnostic], source: &Tree) {
+    for line in diagnostic::text(findings, source, true).lines() {
+        anstream::println!("  {line}");
+    }
 }
 
 /// A spinner on a terminal, nothing elsewhere.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use qonnect_schema::api::{ClusterView, List, PlacementView, RevisionRecord, Verdict};
 use qonnect_schema::documents::snapshot::Health;
+use qonnect_schema::tree::{Entry, Tree};
 
 use super::chart;
 use super::repository::Push;
@@ -43,8 +44,10 @@ async fn place(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {
     stage.clone.copy(&example, |path| path.starts_with("apps/bookinfo/"))?;
     weigh(stage, "{energy: 1}")?;
     let push = stage.clone.push("Add Bookinfo, for energy").await?;
-    let measured = follow(stage, &push).await?;
-    chart::placements(&settled(stage).await?.items);
+    let mut measured = follow(stage, &push).await?;
+    let settled = settled(stage).await?;
+    measured.push(Measured::new("push → Ready", push.started.elapsed()));
+    chart::placements(&settled.items);
     Ok(measured)
 }
 
@@ -73,12 +76,9 @@ async fn refuse(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {
     let took = Measured::new("push → verdict", push.started.elapsed());
     ensure!(matches!(record.verdict, Verdict::Held | Verdict::Refused), "the fault was accepted");
     ensure!(record.published.is_none(), "a fault was published");
-    let finding = record.findings.first().context("a verdict without a finding")?;
-    let place = finding.place.map_or_else(String::new, |place| format!(":{}:{}", place.line, place.column));
-    chart::line(&format!("{}{place}: {}", finding.file, finding.message));
-    if let Some(help) = &finding.help {
-        chart::line(&format!("help: {help}"));
-    }
+    ensure!(!record.findings.is_empty(), "a verdict without a finding");
+    let source = Tree::from([(APPLICATION.to_owned(), Entry::file(stage.clone.read(APPLICATION)?))]);
+    chart::findings(&record.findings, &source);
     ensure!(clusters_of(&settled(stage).await?) == before, "components moved");
     stage.clone.write(APPLICATION, good.as_bytes())?;
     let push = stage.clone.push("Bookinfo: mend the typo").await?;
