@@ -7,14 +7,13 @@
 #
 # The control plane lies in ${QONNECT_CACHE:-${XDG_CACHE_HOME:-~/.cache}/qonnect}/kubernetes-VERSION, where the
 # tests look after KUBEBUILDER_ASSETS. It is built from Debian's source package, some ten minutes once, or, with
-#   QONNECT_KUBERNETES_URL=https://dl.k8s.io/v1.33.0/kubernetes-server-linux-amd64.tar.gz
+#   QONNECT_KUBERNETES_URL=...                  an archive for this platform
 #   QONNECT_KUBERNETES_SHA512=...               (optional)
 # taken from a published archive: one of Kubernetes' server archives, or one of envtest's, which has only the API
 # server and etcd and so does for the integration tests, but not for e2e.
 set -euo pipefail
 
 cache=${QONNECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qonnect}
-mirror=${QONNECT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 url=${QONNECT_KUBERNETES_URL:-}
 programs=(kube-apiserver kube-controller-manager kube-scheduler)
 steps_log=$cache/install.log
@@ -143,7 +142,11 @@ download() {
 # apt checks the signature of the release and, through it, the checksum of every file of the source package. The
 # list and its state are private, so that the machine's own stay as they are.
 fetch_source() {
-    local work=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg options
+    local work=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror options
+    # Sources lie where the machine's own packages come from.
+    # shellcheck disable=SC2016 # apt expands it.
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)
+    [ -n "$mirror" ] || die "apt knows no archive of Debian bookworm; run apt-get update, or set KUBEBUILDER_ASSETS"
     printf 'deb-src [signed-by=%s] %s bookworm main\n' "$keys" "$mirror" >"$work/sources.list"
     mkdir -p "$work/lists/partial"
     options=(-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
