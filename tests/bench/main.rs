@@ -1,0 +1,22 @@
+//! The figures: what the parts and the whole loop take, measured on this machine.
+//!
+//! `ONLY=pattern` measures the figures whose names contain the pattern.
+
+mod agents;
+mod figures;
+mod fleet;
+mod loops;
+mod planning;
+mod pushes;
+mod validation;
+
+use figures::Figures;
+
+fn main() {
+    let mut figures = Figures::new();
+    validation::measure(&mut figures);
+    planning::measure(&mut figures);
+    pushes::measure(&mut figures);
+    agents::measure(&mut figures);
+    figures.print();
+}
