@@ -17,6 +17,11 @@ pub(crate) struct Error {
     source: io::Error,
 }
 
+/// The error with what the system says.
+pub(crate) fn text(error: &Error) -> String {
+    format!("{error} ({})", error.source)
+}
+
 /// A release as it was fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -72,10 +77,13 @@ impl Disk {
         read(&self.copy_path())
     }
 
-    /// The copy goes first: a mark without its copy would refuse a release that we do not have.
-    pub(crate) fn save(&self, copy: &Copy, mark: &Mark) -> Result<(), Error> {
-        write(&self.copy_path(), copy)?;
+    /// Before a release is carried out: from now on nothing older is accepted.
+    pub(crate) fn save_mark(&self, mark: &Mark) -> Result<(), Error> {
         write(&self.mark_path(), mark)
+    }
+
+    pub(crate) fn save_copy(&self, copy: &Copy) -> Result<(), Error> {
+        write(&self.copy_path(), copy)
     }
 }
 
@@ -113,7 +121,8 @@ mod tests {
         assert_eq!(disk.mark().unwrap(), Mark::default());
         let tree = Tree::from([("release.yaml".to_string(), Entry::file("text"))]);
         let mark = Mark { generation: 4, ..Mark::default() };
-        disk.save(&Copy::new("abc", &tree), &mark).unwrap();
+        disk.save_mark(&mark).unwrap();
+        disk.save_copy(&Copy::new("abc", &tree)).unwrap();
         assert_eq!(disk.copy().unwrap().unwrap().tree(), tree);
         assert_eq!(disk.mark().unwrap(), mark);
         fs::write(disk.copy_path(), b"{\"commit\":").unwrap();

@@ -6,6 +6,7 @@ use qonnect_agent_core::release::{Mark, Refusal, Verified, verify};
 use qonnect_git::{Depth, Limits, Mirror, Remote};
 use qonnect_schema::layout;
 use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
 
 use crate::disk::{self, Copy, Disk};
 
@@ -21,13 +22,13 @@ pub(crate) enum Error {
     NoBranch { branch: String },
     #[error("commit {commit} of the deploy branch: {refusal}")]
     Refused { commit: String, refusal: Refusal },
-    #[error("{0}: {source}", source = std::error::Error::source(.0).map(ToString::to_string).unwrap_or_default())]
+    #[error("{}", disk::text(.0))]
     Disk(#[from] disk::Error),
     #[error("the thread that fetches has ended")]
     Ended,
 }
 
-/// A release that was fetched, is in order, and lies on the disk.
+/// A release that was fetched and is in order; nothing older will be accepted any more.
 pub(crate) struct Fetched {
     pub commit: String,
     pub release: Verified,
@@ -60,9 +61,14 @@ impl Repository {
         let work = move || {
             let mut reader = Reader { source, disk, mirror: None, kept };
             while let Some(request) = inbox.blocking_recv() {
-                let result = reader.fetch(request.commit.as_deref(), &request.held);
+                let (result, copy) = match reader.fetch(request.commit.as_deref(), &request.held) {
+                    Ok((fetched, copy)) => (Ok(fetched), copy),
+                    Err(error) => (Err(error), None),
+                };
                 // Whoever asked may have given up.
                 drop(request.answer.send(result));
+                // While the cluster is at work: nobody waits for the copy.
+                reader.keep(copy);
             }
         };
         std::thread::Builder::new()
@@ -88,7 +94,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn fetch(&mut self, commit: Option<&str>, held: &Mark) -> Result<Fetched, Error> {
+    /// The release, and the copy of it where that is not on the disk yet.
+    fn fetch(&mut self, commit: Option<&str>, held: &Mark) -> Result<(Fetched, Option<(Mark, Copy)>), Error> {
         let Source { remote, branch, cluster } = &self.source;
         let mirror = match &mut self.mirror {
             Some(mirror) => mirror,
@@ -104,11 +111,24 @@ impl Reader {
             Ok(release) => release,
             Err(refusal) => return Err(Error::Refused { commit, refusal }),
         };
-        let mark = Some(release.mark());
-        if mark != self.kept {
-            self.disk.save(&Copy::new(&commit, &tree), &release.mark())?;
-            self.kept = mark;
+        let mark = release.mark();
+        if mark != *held {
+            self.disk.save_mark(&mark)?;
         }
-        Ok(Fetched { commit, release })
+        let copy = (self.kept.as_ref() != Some(&mark)).then(|| (mark, Copy::new(&commit, &tree)));
+        Ok((Fetched { commit, release }, copy))
+    }
+
+    fn keep(&mut self, copy: Option<(Mark, Copy)>) {
+        let Some((mark, copy)) = copy else { return };
+        match self.disk.save_copy(&copy) {
+            Ok(()) => self.kept = Some(mark),
+            Err(error) => {
+                warn!(
+                    error = disk::text(&error),
+                    "the release is not kept; without git a restart would not find it"
+                );
+            }
+        }
     }
 }

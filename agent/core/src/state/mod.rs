@@ -185,7 +185,10 @@ impl State {
         let of_kind = |id: &&ObjectId| id.group == group && id.kind == kind && !seen.contains(*id);
         let missing: BTreeSet<ObjectId> =
             self.live.keys().chain(&self.deleting).filter(of_kind).cloned().collect();
-        missing.iter().fold(false, |news, id| self.gone(id) || news)
+        for id in &missing {
+            self.gone(id);
+        }
+        !missing.is_empty()
     }
 
     /// What happened since the last call, for the events of a report.
