@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qonnect_agent_core::release::{Mark, Refusal, Verified, verify};
+use qonnect_agent_core::release::{Desired, Mark, Refusal, Verified, verify};
 use qonnect_git::{Depth, Limits, Mirror, Remote};
 use qonnect_schema::layout;
 use tokio::sync::{mpsc, oneshot};
@@ -59,7 +59,7 @@ impl Repository {
     pub(crate) fn start(source: Source, disk: Disk, kept: Option<Mark>) -> Self {
         let (requests, mut inbox) = mpsc::channel::<Request>(1);
         let work = move || {
-            let mut reader = Reader { source, disk, mirror: None, kept };
+            let mut reader = Reader { source, disk, mirror: None, kept, before: Vec::new() };
             while let Some(request) = inbox.blocking_recv() {
                 let (result, copy) = match reader.fetch(request.commit.as_deref(), &request.held) {
                     Ok((fetched, copy)) => (Ok(fetched), copy),
@@ -91,6 +91,8 @@ struct Reader {
     disk: Disk,
     mirror: Option<Mirror>,
     kept: Option<Mark>,
+    /// The objects of the release that was fetched last; their bodies are shared with the rest of the agent.
+    before: Vec<Desired>,
 }
 
 impl Reader {
@@ -107,10 +109,11 @@ impl Reader {
         };
         let commit = tip.ok_or_else(|| Error::NoBranch { branch: branch.clone() })?;
         let tree = mirror.tree(&commit, &layout::cluster_folder(cluster), &LIMITS)?;
-        let release = match verify(&tree, cluster, held) {
+        let release = match verify(&tree, cluster, held, &self.before) {
             Ok(release) => release,
             Err(refusal) => return Err(Error::Refused { commit, refusal }),
         };
+        self.before.clone_from(&release.objects);
         let mark = release.mark();
         if mark != *held {
             self.disk.save_mark(&mark)?;

@@ -181,7 +181,7 @@ impl Agent {
     fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
         self.held = held;
         if let Some(copy) = self.disk.copy().context("the copy of the last release")? {
-            match verify(&copy.tree(), &self.config.cluster, &self.held) {
+            match verify(&copy.tree(), &self.config.cluster, &self.held, &[]) {
                 Ok(release) => self.adopt(release, copy.commit),
                 Err(refusal) => warn!(%refusal, "the copy on the disk is not used"),
             }

@@ -125,9 +125,11 @@ pub enum Refusal {
 
 /// Accepts the folder of `cluster`, paths relative to it, or says why not.
 ///
+/// Objects whose bytes stand in `before` are taken from there: a change costs what it changes.
+///
 /// Guarantees: what is accepted is complete by its digest, and neither older than `held` nor different from it at
 /// the same generation.
-pub fn verify(tree: &Tree, cluster: &str, held: &Mark) -> Result<Verified, Refusal> {
+pub fn verify(tree: &Tree, cluster: &str, held: &Mark, before: &[Desired]) -> Result<Verified, Refusal> {
     let files = files(tree)?;
     let release = files.get(layout::RELEASE).ok_or(Refusal::Missing)?;
     let release: Release = text(release)
@@ -142,7 +144,9 @@ pub fn verify(tree: &Tree, cluster: &str, held: &Mark) -> Result<Verified, Refus
         return Err(Refusal::Digest { found, wanted: spec.digest });
     }
     not_older(&spec, held)?;
-    let objects = objects(&files, &spec)?;
+    let before: BTreeMap<&str, &Desired> =
+        before.iter().map(|object| (object.hash.as_ref(), object)).collect();
+    let objects = objects(&files, &spec, &before)?;
     Ok(Verified { spec, objects })
 }
 
@@ -173,12 +177,20 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|error| error.to_string())
 }
 
-fn objects(files: &BTreeMap<&str, &[u8]>, spec: &ReleaseSpec) -> Result<Vec<Desired>, Refusal> {
+fn objects(
+    files: &BTreeMap<&str, &[u8]>,
+    spec: &ReleaseSpec,
+    before: &BTreeMap<&str, &Desired>,
+) -> Result<Vec<Desired>, Refusal> {
     let mut by_owner: BTreeMap<Owner, Vec<Desired>> = BTreeMap::new();
     for (path, bytes) in files.iter().filter(|(path, _)| **path != layout::RELEASE) {
         let owner = owner(path).ok_or_else(|| Refusal::Misplaced { path: path.to_string() })?;
-        let desired =
-            desired(bytes, owner.clone()).map_err(|why| Refusal::Object { path: path.to_string(), why })?;
+        let hash = hash(bytes);
+        let desired = match before.get(hash.as_str()) {
+            Some(known) => Desired { owner: owner.clone(), ..(*known).clone() },
+            None => desired(bytes, owner.clone(), hash)
+                .map_err(|why| Refusal::Object { path: path.to_string(), why })?,
+        };
         if owner.is_namespace() && desired.id.kind != "Namespace" {
             return Err(Refusal::Misplaced { path: path.to_string() });
         }
@@ -229,14 +241,16 @@ fn owner(path: &str) -> Option<Owner> {
     }
 }
 
-fn desired(bytes: &[u8], owner: Owner) -> Result<Desired, String> {
+/// Sixteen hexadecimal digits tell any two versions of one object apart.
+fn hash(bytes: &[u8]) -> String {
+    layout::digest([("", bytes)]).trim_start_matches("sha256:").chars().take(16).collect()
+}
+
+fn desired(bytes: &[u8], owner: Owner, hash: String) -> Result<Desired, String> {
     let object: Value = yaml::from_str(text(bytes)?).map_err(|error| error.to_string())?;
     let id = ObjectId::of(&object).ok_or("it lacks apiVersion, kind or metadata.name")?;
     let api_version = object["apiVersion"].as_str().expect("its identity has one").into();
     let body = serde_json::to_vec(&object).expect("a value is always JSON").into();
-    // Sixteen hexadecimal digits tell any two versions of one object apart.
-    let hash =
-        layout::digest([("", bytes)]).trim_start_matches("sha256:").chars().take(16).collect::<String>();
     Ok(Desired { id, owner, api_version, body, hash: hash.into() })
 }
 
@@ -277,24 +291,35 @@ mod tests {
 
     #[test]
     fn a_whole_release_is_accepted_in_the_order_of_its_components() {
-        let verified = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default()).unwrap();
+        let verified = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default(), &[]).unwrap();
         let names: Vec<_> = verified.objects.iter().map(|object| object.id.name.as_str()).collect();
         assert_eq!(names, ["shop", "db", "web"]);
         assert_eq!(verified.mark().generation, 4);
     }
 
     #[test]
+    fn what_did_not_change_is_taken_over_and_gives_the_same() {
+        let first = verify(&release("fog", 1, 2, FILES), "fog", &Mark::default(), &[]).unwrap();
+        let second = release("fog", 2, 2, &FILES[..2]);
+        let taken = verify(&second, "fog", &first.mark(), &first.objects).unwrap();
+        assert_eq!(taken, verify(&second, "fog", &first.mark(), &[]).unwrap());
+        assert!(
+            taken.objects.iter().all(|new| first.objects.iter().any(|old| Arc::ptr_eq(&old.body, &new.body)))
+        );
+    }
+
+    #[test]
     fn the_same_release_is_accepted_again_and_a_newer_epoch_too() {
-        let mark = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default()).unwrap().mark();
-        assert!(verify(&release("fog", 4, 2, FILES), "fog", &mark).is_ok());
-        assert!(verify(&release("fog", 4, 3, FILES), "fog", &mark).is_ok());
-        assert!(verify(&release("fog", 5, 2, &FILES[..2]), "fog", &mark).is_ok());
+        let mark = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default(), &[]).unwrap().mark();
+        assert!(verify(&release("fog", 4, 2, FILES), "fog", &mark, &[]).is_ok());
+        assert!(verify(&release("fog", 4, 3, FILES), "fog", &mark, &[]).is_ok());
+        assert!(verify(&release("fog", 5, 2, &FILES[..2]), "fog", &mark, &[]).is_ok());
     }
 
     #[test]
     fn what_is_older_or_ambiguous_is_refused() {
-        let mark = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default()).unwrap().mark();
-        let refusal = |tree: Tree| verify(&tree, "fog", &mark).unwrap_err();
+        let mark = verify(&release("fog", 4, 2, FILES), "fog", &Mark::default(), &[]).unwrap().mark();
+        let refusal = |tree: Tree| verify(&tree, "fog", &mark, &[]).unwrap_err();
         assert_eq!(refusal(release("fog", 3, 2, FILES)), Refusal::Generation { found: 3, held: 4 });
         assert_eq!(refusal(release("fog", 4, 2, &FILES[..2])), Refusal::Ambiguous { generation: 4 });
         assert!(matches!(refusal(release("fog", 9, 1, FILES)), Refusal::Epoch { .. }));
@@ -305,7 +330,7 @@ mod tests {
         let refuse = |change: fn(&mut Tree)| {
             let mut tree = release("fog", 4, 2, FILES);
             change(&mut tree);
-            verify(&tree, "fog", &Mark::default()).unwrap_err()
+            verify(&tree, "fog", &Mark::default(), &[]).unwrap_err()
         };
         assert_eq!(refuse(|tree| tree.clear()), Refusal::Missing);
         assert_eq!(refuse(|tree| drop(tree.remove(layout::RELEASE))), Refusal::Missing);
@@ -326,7 +351,7 @@ mod tests {
             refuse(|tree| drop(tree.insert("shop/web/x".into(), Entry::TooLarge(1 << 30)))),
             Refusal::TooLarge { .. }
         ));
-        let other = verify(&release("edge", 4, 2, FILES), "fog", &Mark::default()).unwrap_err();
+        let other = verify(&release("edge", 4, 2, FILES), "fog", &Mark::default(), &[]).unwrap_err();
         assert!(matches!(other, Refusal::OtherCluster { .. }), "{other}");
     }
 
@@ -340,11 +365,11 @@ mod tests {
             ("shop/namespace.yaml", WEB),
         ] {
             let refusal =
-                verify(&release("fog", 1, 1, &[(path, text)]), "fog", &Mark::default()).unwrap_err();
+                verify(&release("fog", 1, 1, &[(path, text)]), "fog", &Mark::default(), &[]).unwrap_err();
             assert!(matches!(refusal, Refusal::Misplaced { .. }), "{path}: {refusal}");
         }
         let twice = [("shop/web/00-a.yaml", WEB), ("shop/db/00-b.yaml", WEB)];
-        let refusal = verify(&release("fog", 1, 1, &twice), "fog", &Mark::default()).unwrap_err();
+        let refusal = verify(&release("fog", 1, 1, &twice), "fog", &Mark::default(), &[]).unwrap_err();
         assert!(matches!(refusal, Refusal::Twice { .. }), "{refusal}");
     }
 
