@@ -1,8 +1,6 @@
 //! The HTTP API of a lead, over real sockets: agents and readers on one side, a Knowledge Base on a disk on the other.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +8,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use jiff::Timestamp;
 use qonnect::api::client::{Client, Error, Options};
-use qonnect::api::{self, Config, Parts, Server, Tls};
+use qonnect::api::{self, Config, Parts, Server};
 use qonnect::consensus::{self, Consensus};
 use qonnect::lead::liveness::Liveness;
 use qonnect_core::knowledge::Change;
@@ -23,10 +21,12 @@ use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::units::Span;
 use qonnect_schema::{Application, Cluster, ClusterSpec, FleetSpec, yaml};
 use qonnect_tests::folder::fresh;
-use qonnect_tests::process::run;
 use qonnect_tests::wait::wait_for;
 use reqwest::Method;
 use tokio::sync::{Notify, watch};
+
+mod access;
+mod description;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -268,210 +268,4 @@ async fn the_hook_says_that_the_spec_branch_has_moved() {
     let lead = Lead::start().await;
     lead.client.hook().await.unwrap();
     tokio::time::timeout(PATIENCE, lead.fetch.notified()).await.expect("the lead was told");
-}
-
-#[tokio::test]
-async fn malformed_requests_are_problems_and_no_more() {
-    let lead = Lead::start().await;
-    let http = reqwest::Client::new();
-    let url = lead.server.url();
-    let too_large = vec![b' '; 9 << 20];
-    for (method, path, body, status, reason) in [
-        (Method::PUT, "/v1alpha1/clusters/fog/report", b"{".to_vec(), 400, "BadBody"),
-        (
-            Method::PUT,
-            "/v1alpha1/clusters/fog/report",
-            b"{\"incarnation\":1,\"x\":2}".to_vec(),
-            400,
-            "BadBody",
-        ),
-        (Method::PUT, "/v1alpha1/clusters/fog/report", too_large, 413, "TooLarge"),
-        (
-            Method::POST,
-            "/v1alpha1/clusters/fog/heartbeat?wait=long",
-            b"{\"incarnation\":1,\"generation\":0}".to_vec(),
-            400,
-            "BadQuery",
-        ),
-        (Method::GET, "/v1alpha1/clusters?wat=1", vec![], 400, "BadQuery"),
-        (Method::GET, "/v1alpha1/nothing", vec![], 404, "NotFound"),
-        (Method::DELETE, "/v1alpha1/clusters", vec![], 405, "MethodNotAllowed"),
-    ] {
-        let answer = http.request(method.clone(), format!("{url}{path}")).body(body).send().await.unwrap();
-        assert_eq!(answer.status(), status, "{method} {path}");
-        let problem: qonnect_schema::api::Problem = answer.json().await.unwrap();
-        assert_eq!(problem.reason, reason, "{method} {path}: {}", problem.message);
-    }
-}
-
-#[tokio::test]
-async fn every_answer_is_as_the_openapi_document_describes_it() {
-    let lead = Lead::start().await;
-    lead.register("fog", 1).await.unwrap();
-    lead.report("fog", &report(1)).await.unwrap();
-    lead.release(1).await;
-    let http = reqwest::Client::new();
-    let url = lead.server.url();
-    let get = async |path: &str| http.get(format!("{url}{path}")).send().await.unwrap();
-    let document: serde_json::Value = get("/openapi.json").await.json().await.unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let described: Vec<_> = paths.keys().map(String::as_str).collect();
-    for path in ["clusters", "nodes", "applications", "placements", "revisions", "events", "snapshot"] {
-        assert!(described.contains(&&*format!("/v1alpha1/{path}")), "{path} is not described");
-    }
-    let mut checked = 0;
-    for (path, operations) in paths {
-        let Some(get_it) = operations.get("get") else { continue };
-        let asked = path.replace("{application}", "shop");
-        let answer = get(&asked).await;
-        assert!(answer.status().is_success(), "GET {asked} gave {}", answer.status());
-        let Some(schema) = get_it.pointer("/responses/200/content/application~1json/schema") else {
-            continue;
-        };
-        let answer: serde_json::Value = answer.json().await.unwrap();
-        conforms(&document, schema, &answer, path);
-        checked += 1;
-    }
-    assert!(checked >= 8, "only {checked} answers were checked");
-    let grant = lead.heartbeat("fog", 1, "0s").await.unwrap();
-    let schema = &paths["/v1alpha1/clusters/{name}/heartbeat"]["post"]["responses"]["200"]["content"]["application/json"]
-        ["schema"];
-    conforms(&document, schema, &serde_json::to_value(grant).unwrap(), "grant");
-}
-
-/// References of the schema point into the document.
-fn conforms(
-    document: &serde_json::Value,
-    schema: &serde_json::Value,
-    answer: &serde_json::Value,
-    what: &str,
-) {
-    let mut whole = schema.clone();
-    whole["components"] = document["components"].clone();
-    let validator = jsonschema::options().offline().build(&whole).unwrap();
-    let faults: Vec<_> =
-        validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(faults.is_empty(), "{what}: {faults:?}");
-}
-
-#[tokio::test]
-async fn beyond_loopback_it_starts_only_with_tls_and_tokens() {
-    let lead = Lead::start().await;
-    let (_keep, revision) = watch::channel(None);
-    let parts = Parts {
-        consensus: lead.consensus.clone(),
-        revision,
-        fetch: Arc::default(),
-        liveness: Arc::default(),
-    };
-    let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let refused = api::serve(&Config { listen: everywhere, ..open() }, parts).await.err().unwrap();
-    assert!(matches!(refused, api::Error::Open(address) if address == everywhere), "{refused}");
-}
-
-/// Certificates and tokens of a small fleet.
-struct Secrets {
-    folder: PathBuf,
-}
-
-impl Secrets {
-    fn make() -> Self {
-        let folder = fresh("secrets");
-        let at = |name: &str| folder.join(name).display().to_string();
-        let authority =
-            ["-x509", "-subj", "/CN=test authority", "-keyout", &at("ca.key"), "-out", &at("ca.pem")];
-        let key = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-        run("openssl", &[&key[..], &authority].concat());
-        std::fs::write(at("ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-        let request = ["-subj", "/CN=lead-1", "-keyout", &at("lead.key"), "-out", &at("lead.csr")];
-        run("openssl", &[&key[..6], &request].concat());
-        let sign = [
-            "x509",
-            "-req",
-            "-in",
-            &at("lead.csr"),
-            "-CA",
-            &at("ca.pem"),
-            "-CAkey",
-            &at("ca.key"),
-            "-CAcreateserial",
-        ];
-        run(
-            "openssl",
-            &[&sign[..], &["-days", "2", "-extfile", &at("ext"), "-out", &at("lead.pem")]].concat(),
-        );
-        for identity in ["cluster/fog", "cluster/edge", "reader", "hook", "admin"] {
-            let line = format!("{identity} token-of-{}-0123456789\n", identity.replace('/', "-"));
-            let mut all = std::fs::read_to_string(at("tokens")).unwrap_or_default();
-            all.push_str(&line);
-            std::fs::write(at("tokens"), all).unwrap();
-            let token = line.split_once(' ').unwrap().1;
-            std::fs::write(at(&format!("{}.token", identity.replace('/', "-"))), token).unwrap();
-        }
-        Self { folder }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn config(&self, client_authority: Option<PathBuf>) -> Config {
-        let tls = Tls { certificate: self.at("lead.pem"), key: self.at("lead.key"), client_authority };
-        Config { tls: Some(tls), tokens: Some(self.at("tokens")), ..open() }
-    }
-
-    fn client(&self, lead: &Lead, token: &str) -> Client {
-        let options = Options {
-            leads: vec![lead.server.url()],
-            token_file: Some(self.at(token)),
-            authority: Some(self.at("ca.pem")),
-        };
-        Client::new(&options).unwrap()
-    }
-}
-
-#[tokio::test]
-async fn over_tls_each_token_opens_only_its_own_doors() {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let secrets = Secrets::make();
-    let lead = Lead::listen(secrets.config(None), &Options::default(), Lease::default()).await;
-    assert!(lead.server.url().starts_with("https://"));
-
-    let status = async |token: &str, method: Method, path: &str| {
-        let registration =
-            Registration { incarnation: 1, agent_version: "0".into(), kubernetes_version: "1".into() };
-        let client = secrets.client(&lead, token);
-        match client.call::<_, serde_json::Value>(method, path, &registration).await {
-            Ok(_) => 200,
-            Err(Error::Refused { status, .. }) => status,
-            // Accepted, with nothing to read.
-            Err(Error::Nonsense { .. }) => 202,
-            Err(other) => panic!("{other}"),
-        }
-    };
-    let fog = "/v1alpha1/clusters/fog/registration";
-    assert_eq!(status("cluster-fog.token", Method::PUT, fog).await, 200);
-    for (token, reads, fetches) in [
-        ("reader.token", 200, 403),
-        ("hook.token", 403, 202),
-        ("admin.token", 200, 202),
-        ("cluster-edge.token", 403, 403),
-    ] {
-        assert_eq!(status(token, Method::PUT, fog).await, 403, "{token} must not speak for fog");
-        assert_eq!(status(token, Method::GET, "/v1alpha1/snapshot").await, reads, "{token}");
-        assert_eq!(status(token, Method::POST, "/hooks/git").await, fetches, "{token}");
-        assert_eq!(status(token, Method::GET, "/openapi.json").await, 200, "{token}");
-    }
-    std::fs::write(secrets.at("wrong.token"), "token-of-nobody-0123456789").unwrap();
-    assert_eq!(status("wrong.token", Method::GET, "/v1alpha1/snapshot").await, 401);
-}
-
-#[tokio::test]
-async fn with_a_client_authority_nobody_without_a_certificate_gets_in() {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let secrets = Secrets::make();
-    let config = secrets.config(Some(secrets.at("ca.pem")));
-    let lead = Lead::listen(config, &Options::default(), Lease::default()).await;
-    let refused = secrets.client(&lead, "reader.token").snapshot().await;
-    assert!(matches!(refused, Err(Error::Nobody { .. })), "{refused:?}");
 }

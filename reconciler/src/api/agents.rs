@@ -89,16 +89,22 @@ impl Shared {
     /// A word from a cluster that the fleet has.
     fn hear(&self, cluster: &str) -> Result<(), Refusal> {
         self.leadership()?;
-        let revision = self.parts.revision.borrow();
-        let Some(revision) = revision.as_ref() else {
-            return Err(Refusal::not_ready("the spec branch was not read yet; try again in a moment"));
-        };
-        // One that has left the fleet still reports how it ends.
-        if !revision.clusters.contains_key(cluster) && !self.knowledge().releases.contains_key(cluster) {
-            return Err(Refusal::not_found(format!(
-                "the fleet has no cluster `{cluster}`: add clusters/{cluster}.yaml to the spec branch, or mend \
-                 `cluster` in the agent's configuration"
-            )));
+        let knowledge = self.knowledge();
+        match self.parts.revision.borrow().as_ref() {
+            // One that has left the fleet still reports how it ends.
+            Some(revision) if revision.clusters.contains_key(cluster) => {}
+            Some(_) if knowledge.releases.contains_key(cluster) => {}
+            Some(_) => {
+                return Err(Refusal::not_found(format!(
+                    "the fleet has no cluster `{cluster}`: add clusters/{cluster}.yaml to the spec branch, or \
+                     mend `cluster` in the agent's configuration"
+                )));
+            }
+            // Git may be away for long; that is no reason to take those for silent who are not.
+            None if knowledge.clusters.contains_key(cluster) => {}
+            None => {
+                return Err(Refusal::not_ready("the spec branch was not read yet; try again in a moment"));
+            }
         }
         self.parts.liveness.heard(cluster);
         Ok(())

@@ -116,15 +116,7 @@ fn text<T: Rows>(list: &List<T>, args: &Args, width: Option<u16>) -> anyhow::Res
         Format::Table => false,
         Format::Wide => true,
     };
-    let now = Timestamp::now();
-    let header: Vec<&str> = T::COLUMNS.iter().chain(if wide { T::WIDE } else { &[] }).copied().collect();
-    let row = |item: &T| {
-        let mut row = item.row(now);
-        row.extend(if wide { item.wide(now) } else { Vec::new() });
-        row
-    };
-    let rows: Vec<_> = list.items.iter().map(row).collect();
-    let mut text = output::table(&header, &rows, width);
+    let mut text = rows::table(&list.items, wide, Timestamp::now(), width);
     if args.name.is_some() {
         for line in list.items.iter().flat_map(Rows::details) {
             text.push_str(&line);

@@ -1,9 +1,11 @@
 //! Counts the silence of clusters while this lead leads, and logs the edges.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use qonnect_core::knowledge::{Change, liveness};
+use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::revision::Revision;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -43,21 +45,25 @@ impl Liveness {
                 changed = leadership.changed() => if changed.is_err() { return },
             }
             let leads = *leadership.borrow_and_update();
-            let lease = revision.borrow().as_ref().map(|revision| revision.fleet.lease).unwrap_or_default();
-            let Some(now) = leads else { continue };
+            let fleet = revision.borrow().clone();
+            let (Some(now), Some(fleet)) = (leads, fleet) else {
+                // Nobody is judged by a lease that is not known; leases begin when it is.
+                led = None;
+                continue;
+            };
+            let lease = fleet.fleet.lease;
             let known = consensus.knowledge().clusters.clone();
             if led.replace(now) != Some(now) {
                 *self.state() = liveness::Liveness::lead(self.started.elapsed(), &lease, &known);
             }
             let edges = self.state().tick(self.started.elapsed(), TICK, &lease, &known);
-            if edges.is_empty() {
-                continue;
+            if !edges.is_empty() {
+                tracing::info!(clusters = ?edges, "the status of clusters has changed");
+                log(&consensus, now, Change::Status { clusters: edges }).await;
             }
-            tracing::info!(clusters = ?edges, "the status of clusters has changed");
-            let command = consensus.command(Change::Status { clusters: edges });
-            if let Err(error) = consensus.propose_as(now, command).await {
-                // The next tick finds the same edges.
-                tracing::warn!(%error, "the status of clusters could not be logged");
+            let gone = gone(&fleet, &known);
+            if !gone.is_empty() {
+                log(&consensus, now, Change::Forget { clusters: gone }).await;
             }
         }
     }
@@ -65,4 +71,19 @@ impl Liveness {
     fn state(&self) -> MutexGuard<'_, liveness::Liveness> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What fails is found again by the next tick.
+async fn log(consensus: &Consensus, leadership: Leadership, change: Change) {
+    if let Err(error) = consensus.propose_as(leadership, consensus.command(change)).await {
+        tracing::warn!(%error, "the status of clusters could not be logged");
+    }
+}
+
+/// Clusters that have left the fleet and fell silent.
+fn gone(fleet: &Revision, known: &BTreeMap<String, Arc<ClusterState>>) -> BTreeSet<String> {
+    let left = known
+        .iter()
+        .filter(|(name, state)| state.status == ClusterStatus::Lost && !fleet.clusters.contains_key(*name));
+    left.map(|(name, _)| name.clone()).collect()
 }

@@ -1,6 +1,6 @@
 //! The transition: one command, one answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use qonnect_schema::api::{EventSeverity, Registration, ReleaseHint, RevisionRecord, Verdict};
@@ -38,6 +38,7 @@ impl Knowledge {
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
             Change::Status { clusters } => self.status(clusters),
+            Change::Forget { clusters } => self.forget(clusters),
             Change::Revision { record, good } => self.revision(record, good.as_ref()),
             Change::Intent(intent) => self.intent(intent),
             Change::Outcome { intent, outcome } => self.outcome(intent, outcome),
@@ -119,6 +120,24 @@ impl Knowledge {
             };
             self.tell(severity, reason, format!("cluster/{cluster}"), message);
             answer = Answer::Done;
+        }
+        answer
+    }
+
+    /// Their generation stays known: should they come back, it goes on from there.
+    fn forget(&mut self, clusters: &BTreeSet<String>) -> Answer {
+        let mut answer = Answer::Unchanged;
+        for cluster in clusters {
+            if Arc::make_mut(&mut self.clusters).remove(cluster).is_some() {
+                Arc::make_mut(&mut self.stalled).remove(cluster);
+                self.tell(
+                    EventSeverity::Normal,
+                    "ClusterForgotten",
+                    format!("cluster/{cluster}"),
+                    "it has left the fleet and is silent",
+                );
+                answer = Answer::Done;
+            }
         }
         answer
     }

@@ -1,6 +1,6 @@
 //! What the replicated log holds, and what its proposers are answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -41,6 +41,10 @@ pub enum Change {
     /// Edges only: clusters whose status is another one now.
     Status {
         clusters: BTreeMap<String, ClusterStatus>,
+    },
+    /// Clusters that have left the fleet and fell silent.
+    Forget {
+        clusters: BTreeSet<String>,
     },
     /// A commit of the spec branch was judged. `good` is what counts from here on.
     Revision {
@@ -146,6 +150,7 @@ impl fmt::Display for Command {
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),
+            Change::Forget { clusters } => write!(f, "Forget({} clusters) {key}", clusters.len()),
             Change::Revision { record, .. } => write!(f, "Revision({}) {key}", record.commit),
             Change::Intent(intent) => write!(f, "Intent({}) {key}", intent.id),
             Change::Outcome { intent, .. } => write!(f, "Outcome({intent}) {key}"),

@@ -1,6 +1,6 @@
 //! What the state machine promises, command by command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use qonnect_schema::Epoch;
@@ -222,4 +222,18 @@ fn a_report_that_says_nothing_new_is_recognised() {
     log.apply(Change::Report { cluster: "fog".into(), report: first.clone() });
     assert!(!log.knowledge.learns_from("fog", &Report { seq: 2, ..(*first).clone() }));
     assert!(log.knowledge.learns_from("fog", &Report { stalled: "no".into(), ..(*first).clone() }));
+}
+
+#[test]
+fn a_cluster_that_left_is_forgotten_but_its_generation_is_not() {
+    let mut log = Log::default();
+    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 1 }) else { panic!("no epoch") };
+    log.apply(register(1));
+    log.apply(Change::Intent(Box::new(intent("i1", epoch))));
+    log.apply(Change::Outcome { intent: "i1".into(), outcome: Outcome::Published });
+    let forget = Change::Forget { clusters: BTreeSet::from(["fog".to_owned()]) };
+    assert_eq!(log.apply(forget.clone()), Answer::Done);
+    assert_eq!(log.apply(forget), Answer::Unchanged);
+    assert!(log.knowledge.clusters.is_empty());
+    assert_eq!(log.knowledge.releases["fog"].generation, 1);
 }

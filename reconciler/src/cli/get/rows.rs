@@ -9,7 +9,7 @@ use qonnect_schema::documents::placement::Score;
 use serde::Serialize;
 
 use crate::api::client::Listed;
-use crate::cli::output::{age, age_or_dash, bytes, commit, or_dash};
+use crate::cli::output::{self, age, age_or_dash, bytes, commit, or_dash};
 
 /// A list that a terminal can show.
 pub(super) trait Rows: Listed + Serialize + Clone + PartialEq {
@@ -29,6 +29,17 @@ pub(super) trait Rows: Listed + Serialize + Clone + PartialEq {
     fn details(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+pub(super) fn table<T: Rows>(items: &[T], wide: bool, now: Timestamp, width: Option<u16>) -> String {
+    let further = if wide { T::WIDE } else { &[] };
+    let header: Vec<&str> = T::COLUMNS.iter().chain(further).copied().collect();
+    let row = |item: &T| {
+        let mut row = item.row(now);
+        row.extend(if wide { item.wide(now) } else { Vec::new() });
+        row
+    };
+    output::table(&header, &items.iter().map(row).collect::<Vec<_>>(), width)
 }
 
 impl Rows for ClusterView {
@@ -284,4 +295,98 @@ fn objectives(objectives: &Objectives) -> String {
     let weights = [("energy", energy), ("cost", cost), ("performance", performance), ("carbon", carbon)];
     let named = weights.into_iter().filter(|(_, weight)| **weight != 0.0);
     named.map(|(name, weight)| format!("{name}={weight}")).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Five minutes after everything.
+    fn now() -> Timestamp {
+        "2026-01-01T00:05:00Z".parse().unwrap()
+    }
+
+    fn show<T: Rows>(items: serde_json::Value, wide: bool) -> String {
+        let items: Vec<T> = serde_json::from_value(items).unwrap();
+        assert!(items.iter().all(|item| item.row(now()).len() == T::COLUMNS.len()));
+        assert!(items.iter().all(|item| item.wide(now()).len() == T::WIDE.len()));
+        table(&items, wide, now(), None)
+    }
+
+    #[test]
+    fn clusters_show_what_is_wanted_beside_what_runs() {
+        let release = |generation| json!({"commit": "c", "generation": generation, "digest": "d"});
+        let cluster = |name, status, applied: u64, stalled| {
+            let applied = json!({"generation": applied, "epoch": {"era": 0, "term": 1, "node": 1}, "digest": "d", "commit": "c"});
+            json!({
+                "name": name, "tier": "fog", "status": status, "since": "2026-01-01T00:00:00Z", "cordon": false,
+                "nodes": 1, "capacity": {}, "components": 3, "componentsReady": 2, "wanted": release(7),
+                "applied": applied, "stalled": stalled, "agentVersion": "0.1.0", "kubernetesVersion": "1.33",
+            })
+        };
+        assert_eq!(
+            show::<ClusterView>(
+                json!([cluster("a", "Ready", 7, ""), cluster("b", "Lost", 6, "no room")]),
+                false
+            ),
+            "NAME  TIER  STATUS        READY  RELEASE  SINCE\n\
+             a     fog   Ready         2/3    7        5m\n\
+             b     fog   Lost,Stalled  2/3    6→7      5m\n"
+        );
+    }
+
+    #[test]
+    fn applications_and_placements_say_how_they_are() {
+        let app = json!([{
+            "name": "bookinfo", "namespace": "books", "objectives": {"energy": 1.0, "cost": 0.5}, "components": 4,
+            "componentsReady": 3, "health": "Reconciling", "commit": "0123456789", "held": true,
+        }]);
+        assert_eq!(
+            show::<ApplicationView>(app, true),
+            "NAME      READY  STATUS       REVISION  HELD  NAMESPACE  OBJECTIVES\n\
+             bookinfo  3/4    Reconciling  0123456   yes   books      energy=1,cost=0.5\n"
+        );
+        let placement = json!([
+            {"application": "bookinfo", "component": "reviews", "cluster": "fog-cost", "score": {"total": 12_345},
+             "moving": {"from": "edge", "phase": "placing", "deadline": "2026-01-01T00:10:00Z"}, "revision": "0123456789"},
+            {"application": "bookinfo", "component": "ratings", "revision": "0123456789"},
+        ]);
+        assert_eq!(
+            show::<PlacementView>(placement, false),
+            "APPLICATION  COMPONENT  CLUSTER   STATUS    MOVING             SCORE   REVISION\n\
+             bookinfo     reviews    fog-cost  Pending   placing from edge  0.0123  0123456\n\
+             bookinfo     ratings    -         Unplaced  -                  -       0123456\n"
+        );
+    }
+
+    #[test]
+    fn revisions_show_verdict_and_reason_and_by_name_every_finding() {
+        let record = json!([{
+            "commit": "0123456789", "subject": "move", "seen": "2026-01-01T00:04:30Z", "verdict": "Refused",
+            "message": "fleet.yaml has a fault",
+            "findings": [{"severity": "error", "code": "unknown-field", "file": "fleet.yaml",
+                "place": {"line": 3, "column": 5, "start": 0, "end": 1}, "message": "unknown field `leese`",
+                "help": "did you mean `lease`?"}],
+        }]);
+        assert_eq!(
+            show::<RevisionRecord>(record.clone(), false),
+            "COMMIT   VERDICT  PUBLISHED  AGE  MESSAGE\n\
+             0123456  Refused  -          30s  fleet.yaml has a fault\n"
+        );
+        let records: Vec<RevisionRecord> = serde_json::from_value(record).unwrap();
+        assert_eq!(records[0].details(), ["fleet.yaml:3:5: unknown field `leese` (did you mean `lease`?)"]);
+    }
+
+    #[test]
+    fn events_of_a_component_are_found_by_each_part_of_its_name() {
+        let event: Event = serde_json::from_value(json!({
+            "id": 1, "time": "2026-01-01T00:00:00Z", "severity": "Normal", "reason": "ComponentReady",
+            "regarding": "component/bookinfo/reviews", "message": "on fog",
+        }))
+        .unwrap();
+        let found =
+            ["bookinfo", "reviews", "component/bookinfo/reviews", "book"].map(|name| event.fits(name));
+        assert_eq!(found, [true, true, true, false]);
+    }
 }
