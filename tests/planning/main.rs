@@ -4,4 +4,5 @@ mod borda;
 mod filters;
 mod moves;
 mod objective;
+mod rollout_bookinfo;
 mod scenario;

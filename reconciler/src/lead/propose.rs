@@ -30,25 +30,27 @@ pub(super) async fn run(
             Change::Intent(intent) => Some(intent.id.clone()),
             _ => None,
         };
-        let accepted = propose(&consensus, leadership, change).await;
+        let answer = propose(&consensus, leadership, change).await;
         if let Some(intent) = intent {
+            let accepted = answer.is_some_and(|answer| !matches!(answer, Answer::Superseded));
             events.send(Event::Recorded { intent, accepted });
         }
     }
 }
 
-async fn propose(consensus: &Consensus, leadership: Leadership, change: Change) -> bool {
+/// Proposes until the answer is known; `None` if the leadership ended before.
+pub(super) async fn propose(consensus: &Consensus, leadership: Leadership, change: Change) -> Option<Answer> {
     let command = consensus.command(change);
     loop {
         match consensus.propose_as(leadership, command.clone()).await {
-            Ok(answer) => return !matches!(answer, Answer::Superseded),
+            Ok(answer) => return Some(answer),
             Err(Error::Unknown) => {
                 tracing::warn!(%command, "the Knowledge Base does not answer; proposing again");
                 tokio::time::sleep(RETRY).await;
             }
             Err(error) => {
                 tracing::warn!(%command, %error, "a proposal was given up");
-                return false;
+                return None;
             }
         }
     }

@@ -215,15 +215,13 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
 /// Opens the epoch of a leadership; the core hears of it after the state that holds it.
 async fn lead(consensus: &Consensus, leadership: Leadership, events: &Events) {
     let Leadership { term, node } = leadership;
-    let command = consensus.command(Change::OpenEpoch { node, term });
-    match consensus.propose_as(leadership, command).await {
-        Ok(Answer::Epoch(epoch)) => {
+    match propose::propose(consensus, leadership, Change::OpenEpoch { node, term }).await {
+        Some(Answer::Epoch(epoch)) => {
             tracing::info!(%epoch, "this lead leads");
             events.send(Event::Knowledge(consensus.knowledge()));
             drop(events.0.send(Input::Leading(leadership, epoch)));
         }
-        Ok(answer) => tracing::warn!(?answer, "the epoch was not opened; another leadership has begun"),
-        Err(error) => tracing::warn!(%error, "the epoch was not opened"),
+        answer => tracing::warn!(?answer, "the epoch was not opened: another leadership has begun"),
     }
 }
 

@@ -45,7 +45,10 @@ async fn command(
         Some(name) => match fleet.member(name) {
             Some(member) => vec![member],
             None => {
-                return refuse(StatusCode::NOT_FOUND, format!("no cluster {name:?}; see GET /sim/clusters\n"));
+                return refuse(
+                    StatusCode::NOT_FOUND,
+                    format!("no cluster {name:?}; see GET /sim/clusters\n"),
+                );
             }
         },
     };

@@ -105,7 +105,7 @@ fn words(change: &Change) -> (&'static str, String) {
             Step::Unplaced => ("cannot place", name.clone()),
             Step::Started { from, to } => ("place", format!("{name} {from} -> {to}")),
             Step::Repointed { from, to } => ("repoint", format!("callers of {name} {from} -> {to}")),
-            Step::Finished { from, to } => ("drop", format!("{name} on {from}, it runs on {to}")),
+            Step::Finished { from, .. } => ("drop", format!("{name} on {from}")),
             Step::FailedOver { from, to } => ("fail over", format!("{name} {from} -> {to}")),
             Step::RolledBack { from, to, why } => ("roll back", format!("{name} {from} -> {to}, {why}")),
         },

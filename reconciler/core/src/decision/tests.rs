@@ -258,7 +258,7 @@ fn a_move_repoints_its_callers_and_then_drops_the_old_copy() {
     assert_eq!(subject(&fleet.publish(to_b).unwrap()), "repoint shop: callers of db a -> b");
     fleet.report("a", &["db", "web"]);
     let draft = fleet.publish(to_b).unwrap();
-    assert_eq!(subject(&draft), "drop shop: db on a, it runs on b");
+    assert_eq!(subject(&draft), "drop shop: db on a");
     assert_eq!(fleet.release("a").removals[0].cause, RemovalCause::Moved);
     assert_eq!(fleet.decide(to_b), None);
 }
