@@ -15,9 +15,10 @@ Examples:
   qonnect explain bookinfo/reviews     one of them
   qonnect explain bookinfo -o json     the same as data")]
 pub(super) struct Args {
-    /// An application, or one of its components.
+    /// An application, or one of its components
     #[arg(value_name = "APP[/COMPONENT]")]
     what: String,
+    /// How to print it
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
     #[command(flatten)]

@@ -32,6 +32,12 @@ impl Leads {
         Ok(Client::new(&options)?)
     }
 
+    /// One lead instead, asked in the same name.
+    pub(super) fn at(&self, url: &str) -> Self {
+        let Self { token_file, authority, .. } = self;
+        Self { lead: vec![url.into()], token_file: token_file.clone(), authority: authority.clone() }
+    }
+
     /// Runs a conversation with the leads to its end.
     pub(super) fn ask<T>(&self, talk: impl AsyncFnOnce(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

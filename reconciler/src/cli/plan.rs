@@ -1,10 +1,90 @@
 //! `qonnect plan`.
 
-use super::Status;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use jiff::Timestamp;
+use qonnect_core::placement::{Report, plan};
+use qonnect_schema::diagnostic::{self, Severity};
+use qonnect_schema::revision::Revision;
+use qonnect_schema::{Snapshot, SnapshotSpec, validate, yaml};
+
+use super::leads::Leads;
+use super::validate::place;
+use super::{Status, decisions, output};
+use crate::files;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "\
+Exit status: 0 nothing changes, 1 something does, 2 it could not plan.
 
-pub(super) fn run(_args: Args) -> Status {
-    anyhow::bail!("being built")
+Examples:
+  qonnect plan                                           onto the capacity that clusters/ declares
+  qonnect plan --snapshot http://127.0.0.1:7480          onto the fleet as it is
+  qonnect export > now.yaml; qonnect plan --snapshot now.yaml
+  qonnect plan -o markdown >> \"$GITHUB_STEP_SUMMARY\"     for a pull request")]
+pub(super) struct Args {
+    /// A repository, or a folder in it
+    #[arg(value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+    /// What is: a Snapshot, or the lead to ask for it. Without it nothing runs yet
+    #[arg(long, value_name = "FILE|URL")]
+    snapshot: Option<String>,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    #[command(flatten)]
+    leads: Leads,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+pub(super) fn run(args: Args) -> Status {
+    let Some(revision) = revision(&args.path)? else { return Ok(ExitCode::from(2)) };
+    let snapshot = snapshot(&args)?;
+    let plan = plan(&revision, &snapshot);
+    let report = Report::new(&revision, &snapshot, &plan);
+    output::print(&match args.output {
+        Output::Text => decisions::changes(&report, output::terminal_width()),
+        Output::Json => output::document(output::Format::Json, &report)?,
+        Output::Markdown => decisions::markdown(&report),
+    })?;
+    Ok(ExitCode::from(u8::from(report.changes().next().is_some())))
+}
+
+/// The repository, if it is free of faults; what is wrong is printed.
+fn revision(path: &Path) -> anyhow::Result<Option<Revision>> {
+    let (root, _) = place(path)?;
+    let tree = files::tree(&root)?;
+    let checked = validate::repository(&tree, "", Timestamp::UNIX_EPOCH);
+    let faulty = checked.findings.iter().any(|finding| finding.severity == Severity::Error);
+    if faulty {
+        anstream::eprint!("{}", diagnostic::text(&checked.findings, &tree, true));
+        anstream::eprintln!("error: nothing is planned from a repository with faults; mend them first");
+    }
+    Ok((!faulty).then_some(checked.revision))
+}
+
+fn snapshot(args: &Args) -> anyhow::Result<SnapshotSpec> {
+    let Some(source) = &args.snapshot else {
+        return Ok(SnapshotSpec { now: Timestamp::now(), ..Default::default() });
+    };
+    if source.starts_with("http://") || source.starts_with("https://") {
+        return Ok(args.leads.at(source).ask(async |client| Ok(client.snapshot().await?))?.spec);
+    }
+    let text = std::fs::read_to_string(source).with_context(|| format!("cannot read {source}"))?;
+    let about = || format!("{source} is no Snapshot; `qonnect export` writes one");
+    let snapshot: Snapshot = match text.trim_start().starts_with('{') {
+        true => serde_json::from_str(&text).with_context(about)?,
+        false => yaml::from_str(&text).with_context(about)?,
+    };
+    Ok(snapshot.spec)
 }

@@ -108,7 +108,7 @@ impl Found {
 }
 
 /// The repository that a path lies in, and the path within it; empty for the root itself.
-fn place(path: &Path) -> anyhow::Result<(PathBuf, String)> {
+pub(super) fn place(path: &Path) -> anyhow::Result<(PathBuf, String)> {
     let full = path.canonicalize().with_context(|| format!("cannot read {}", path.display()))?;
     let root = full.ancestors().find(|folder| is_root(folder));
     let Some(root) = root else {

@@ -3,7 +3,6 @@
 use qonnect_schema::documents::placement::{Filter, Refusal};
 
 use super::filter;
-use super::pack::plain;
 use super::problem::{Problem, micro};
 use super::state::Loads;
 
@@ -83,14 +82,6 @@ pub(super) fn dear(cost: i64, rest: i64, limit: i64) -> Refusal {
     let message =
         format!("costs {cost} per hour here and {rest} for the rest, the application may cost {limit}");
     Refusal { filter: Filter::Limit, message }
-}
-
-/// The refusal of a cluster that is too far from a neighbour.
-pub(super) fn far(problem: &Problem<'_>, other: usize, there: usize, round_trip: u64, limit: u64) -> Refusal {
-    let (component, cluster) = (&problem.items[other].component.name, problem.members[there].name);
-    let [round_trip, limit] = [round_trip, limit].map(|us| plain(us, 0));
-    let message = format!("{round_trip}ms to {component} on {cluster}, at most {limit}ms are allowed");
-    Refusal { filter: Filter::Latency, message }
 }
 
 fn choices(problem: &Problem<'_>, loads: &mut Loads<'_, '_>, item: usize, admitted: &[usize]) -> Vec<Choice> {

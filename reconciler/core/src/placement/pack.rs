@@ -114,7 +114,7 @@ fn amount(value: u64, resource: usize) -> String {
 }
 
 /// Decimal cores, and bytes in the largest unit that keeps them short.
-pub(super) fn plain(value: u64, resource: usize) -> String {
+fn plain(value: u64, resource: usize) -> String {
     match resource {
         0 => format!("{}", value as f64 / 1000.0),
         3 => value.to_string(),

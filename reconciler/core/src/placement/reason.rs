@@ -52,12 +52,12 @@ fn lost(cluster: &str, theirs: &Score, ours: &Score, strategy: Strategy) -> Stri
         Strategy::Optimal => "would add",
         Strategy::Borda => "has fewer:",
     };
+    let lost = format!("{cluster} {more} {}{unit}", micro(difference));
     match main_term(theirs, ours, strategy) {
-        Some((name, part)) if part < difference => {
-            format!("{cluster} {more} {}{unit}, {} of it {name}", micro(difference), micro(part))
-        }
-        Some((name, _)) => format!("{cluster} {more} {}{unit}, most of it {name}", micro(difference)),
-        None => format!("{cluster} {more} {}{unit}", micro(difference)),
+        Some((name, part)) if part < difference => format!("{lost}, {} of it {name}", micro(part)),
+        Some((name, part)) if part == difference => format!("{lost}, all of it {name}"),
+        Some((name, _)) => format!("{lost}, because of {name}"),
+        None => lost,
     }
 }
 

@@ -9,7 +9,7 @@ use qonnect_schema::documents::application::Strategy;
 
 use super::options::Choice;
 use super::problem::Problem;
-use super::state::State;
+use super::state::{Far, State};
 
 /// How often all components are tried anew. Each pass improves the sum, most plans need three.
 const PASSES_MAX: usize = 16;
@@ -268,11 +268,15 @@ fn give_way(
     gain: i64,
 ) -> bool {
     let Some(theirs) = state.options.at(other, to).copied() else { return false };
-    let least =
-        state.options.of(other).iter().filter(|choice| choice.member != to).map(|choice| choice.value).min();
-    // Communication is never negative, so that this is the least that it can lose.
     let at_home = state.score(other, to, theirs.value);
-    if least.is_none_or(|least| least - at_home >= gain) {
+    // Communication is never negative, so that `value` is the least that it adds elsewhere. Where `item` comes
+    // from there may be room once it has left; anywhere else there must be some already.
+    let could_go = |choice: &Choice, state: &mut State<'_, '_>| {
+        choice.member != to
+            && choice.value - at_home < gain
+            && (Some(choice.member) == from || state.loads.fits(other, choice.member))
+    };
+    if !state.options.of(other).iter().any(|choice| could_go(choice, state)) {
         return false;
     }
     state.put(other, None);
@@ -310,25 +314,26 @@ fn gather_at(state: &mut State<'_, '_>, item: usize, member: usize) -> bool {
     }
     let mut moved: Vec<(usize, Option<usize>)> = vec![(item, None)];
     state.put(item, Some(member));
-    while let Some((other, there, ..)) = state.too_far(item, member) {
-        let from = (other, Some(there));
+    while let Some(Far { other, there, .. }) = state.too_far(item, member) {
         state.put(other, None);
-        moved.push(from);
+        moved.push((other, Some(there)));
         place(state, other);
-        // A neighbour that comes back to where it was, or that was asked before, cannot come nearer.
+        // A neighbour that was asked before cannot come nearer.
         let asked = moved.iter().filter(|(asked, _)| *asked == other).count() > 1;
         if state.place(other).is_none() || asked {
-            for (item, from) in moved.into_iter().rev() {
-                state.put(item, from);
-            }
+            put_back(state, moved);
             return false;
         }
     }
     let over = state.over_limit(state.problem.items[item].app);
     if over {
-        for (item, from) in moved.into_iter().rev() {
-            state.put(item, from);
-        }
+        put_back(state, moved);
     }
     !over
+}
+
+fn put_back(state: &mut State<'_, '_>, moved: Vec<(usize, Option<usize>)>) {
+    for (item, from) in moved.into_iter().rev() {
+        state.put(item, from);
+    }
 }

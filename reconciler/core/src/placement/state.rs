@@ -34,10 +34,9 @@ struct Load {
 impl<'p, 'a> Loads<'p, 'a> {
     pub(super) fn new(problem: &'p Problem<'a>) -> Self {
         let mut of: Vec<Load> = problem.members.iter().map(|_| Load::default()).collect();
-        for (at, item) in problem.items.iter().enumerate() {
+        for item in &problem.items {
             let old_copy = item.leaving.filter(|leaving| item.home != Some(*leaving));
             for member in item.home.into_iter().chain(old_copy) {
-                debug_assert!(problem.sits_on(at, member), "only what runs is background");
                 of[member].parcels.extend(&item.parcels);
             }
         }
@@ -190,6 +189,25 @@ pub(super) struct State<'p, 'a> {
     spent: Vec<i64>,
 }
 
+/// A neighbour beyond the limit of a dependency; round trip and limit in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Far {
+    pub(super) other: usize,
+    pub(super) there: usize,
+    round_trip: u64,
+    limit: u64,
+}
+
+impl Far {
+    fn refusal(&self, problem: &Problem<'_>) -> Refusal {
+        let (component, cluster) =
+            (&problem.items[self.other].component.name, problem.members[self.there].name);
+        let [round_trip, limit] = [self.round_trip, self.limit].map(|us| us as f64 / 1000.0);
+        let message = format!("{round_trip}ms to {component} on {cluster}, at most {limit}ms are allowed");
+        Refusal { filter: Filter::Latency, message }
+    }
+}
+
 impl<'p, 'a> State<'p, 'a> {
     pub(super) fn new(problem: &'p Problem<'a>, options: &'p Options, loads: Loads<'p, 'a>) -> Self {
         let least = |items: std::ops::Range<usize>| items.map(|item| options.least[item]).sum();
@@ -238,12 +256,12 @@ impl<'p, 'a> State<'p, 'a> {
             && self.loads.fits(item, member)
     }
 
-    /// The first neighbour that would be too far away: its position, its cluster, the round trip and the limit.
-    pub(super) fn too_far(&self, item: usize, member: usize) -> Option<(usize, usize, u64, u64)> {
+    /// The first neighbour that would be too far away.
+    pub(super) fn too_far(&self, item: usize, member: usize) -> Option<Far> {
         self.problem.items[item].calls.iter().find_map(|call| {
             let (limit, there) = (call.limit?, self.place[call.other]?);
             let round_trip = self.problem.latencies.between(member, there);
-            (round_trip > limit).then_some((call.other, there, round_trip, limit))
+            (round_trip > limit).then_some(Far { other: call.other, there, round_trip, limit })
         })
     }
 
@@ -268,8 +286,8 @@ impl<'p, 'a> State<'p, 'a> {
         if !self.loads.fits(item, member) {
             return Some(self.loads.refusal(item, member));
         }
-        if let Some((other, there, round_trip, limit)) = self.too_far(item, member) {
-            return Some(options::far(self.problem, other, there, round_trip, limit));
+        if let Some(far) = self.too_far(item, member) {
+            return Some(far.refusal(self.problem));
         }
         let cost = self.cost(item, Some(member));
         if let Some(refusal) = self.options.too_dear(self.problem, item, cost) {
