@@ -22,6 +22,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Commits between the good one and the newest that are searched for trailers.
 const TRAILERS_DEPTH_MAX: usize = 1_000;
 
+/// So many failures in a row are no hiccup: readers are told.
+const FAILURES_TOLD: u32 = 3;
+
 pub(super) enum Work {
     /// Looks for a new commit, and says whether the remote could be asked.
     Fetch { good: Option<String>, done: oneshot::Sender<bool> },
@@ -60,7 +63,7 @@ struct Spec {
     branch: String,
     /// The newest commit that was handed on.
     seen: Option<String>,
-    /// In a row; only the first is worth a line.
+    /// In a row; the first is worth a line.
     failures: u32,
 }
 
@@ -69,7 +72,7 @@ impl Spec {
         match work {
             Work::Fetch { good, done } => {
                 let result = self.fetch(good.as_deref(), events);
-                self.note(result.as_ref().err());
+                self.note(result.as_ref().err(), events);
                 // Nobody waits any more when the lead is ending.
                 let _ = done.send(result.is_ok());
             }
@@ -111,18 +114,20 @@ impl Spec {
         Ok(())
     }
 
-    fn note(&mut self, error: Option<&qonnect_git::Error>) {
+    fn note(&mut self, error: Option<&qonnect_git::Error>, events: &Events) {
         match error {
             Some(error) => {
                 if self.failures == 0 {
                     tracing::warn!(%error, "the spec branch cannot be read; what runs goes on");
                 }
                 self.failures += 1;
-            }
-            None if self.seen.is_some() => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    tracing::info!("the spec branch can be read again");
+                if self.failures == FAILURES_TOLD {
+                    events.send(Event::SpecUnreadable(error.to_string()));
                 }
+            }
+            None if self.seen.is_some() && self.failures > 0 => {
+                self.failures = 0;
+                tracing::info!("the spec branch can be read again");
             }
             None => {}
         }

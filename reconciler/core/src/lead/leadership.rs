@@ -26,6 +26,8 @@ pub(super) struct Leadership {
     /// The deploy branch that the barrier stands on.
     branch: String,
     deployed: Deployed,
+    /// The barrier stands: nothing older can be published any more.
+    barred: bool,
     stage: Stage,
     /// Something that decisions depend on has changed.
     pub(super) due: bool,
@@ -39,8 +41,8 @@ pub(super) struct Leadership {
 enum Stage {
     /// Nothing is known of the deploy branch.
     New,
-    /// Reads the tip, to put a barrier on it.
-    Taking,
+    /// Reads the tip: to put a barrier on it, or to try again what failed.
+    Reading,
     Idle,
     /// Looks whether somebody else has written.
     Checking,
@@ -61,6 +63,7 @@ impl Leadership {
             epoch,
             branch: String::new(),
             deployed: Deployed::default(),
+            barred: false,
             stage: Stage::New,
             due: true,
             planned_on: Arc::default(),
@@ -139,7 +142,7 @@ impl Leadership {
 
     pub(super) fn unreadable(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         self.unchanged();
-        if let Stage::Taking | Stage::LookingUp(..) = self.stage {
+        if let Stage::Reading | Stage::LookingUp(..) = self.stage {
             let after = self.failed(effects);
             self.look(knowledge, after, effects);
         }
@@ -150,8 +153,12 @@ impl Leadership {
             return self.outranked(&tip, effects);
         }
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Taking => self.bar(tip, knowledge, effects),
-            Stage::Checking => self.disturbed(tip, knowledge, effects),
+            Stage::Reading if !self.barred => self.bar(tip, knowledge, effects),
+            Stage::Reading if tip.deployed.tip == self.deployed.tip => {
+                self.deployed = tip.deployed;
+                self.due = true;
+            }
+            Stage::Reading | Stage::Checking => self.disturbed(tip, knowledge, effects),
             Stage::LookingUp(draft, commit) => self.looked_up(draft, commit, tip, knowledge, effects),
             // Nobody waits for it any more.
             other => self.stage = other,
@@ -172,7 +179,7 @@ impl Leadership {
         if matches!(&self.stage, Stage::Writing(draft) if draft.intent == intent) {
             // The clone may have lost the base: it is read again.
             let after = self.failed(effects);
-            self.stage = Stage::Taking;
+            self.stage = Stage::Reading;
             self.look(knowledge, after, effects);
         }
     }
@@ -216,7 +223,7 @@ impl Leadership {
             Pushed::Refused(why) => {
                 effects.push(outcome(&draft.intent, Outcome::Refused(why)));
                 let after = self.failed(effects);
-                self.stage = Stage::Taking;
+                self.stage = Stage::Reading;
                 self.look(knowledge, after, effects);
             }
         }
@@ -224,7 +231,8 @@ impl Leadership {
 
     /// Begins the leadership on its branch.
     fn take(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
-        self.stage = Stage::Taking;
+        self.barred = false;
+        self.stage = Stage::Reading;
         self.look(knowledge, Duration::ZERO, effects);
     }
 
@@ -290,6 +298,7 @@ impl Leadership {
 
     fn published(&mut self, draft: &Draft, commit: String, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         self.failures = 0;
+        self.barred = true;
         effects.push(outcome(&draft.intent, Outcome::Published));
         // Whatever an older leadership left open has lost its base.
         let closed = open_intents(knowledge).into_iter().filter(|intent| intent.epoch < self.epoch);

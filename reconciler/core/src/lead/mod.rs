@@ -40,6 +40,8 @@ pub enum Event {
     Knowledge(Arc<Knowledge>),
     /// The newest commit of the spec branch was read and checked.
     Candidate(Box<Candidate>),
+    /// It could not be read several times in a row.
+    SpecUnreadable(String),
     /// What counted before the start was read again, or cannot be.
     Restored(Option<Effective>),
     Tip(Box<Tip>),
@@ -163,6 +165,11 @@ impl Lead {
                 self.judged = false;
                 self.judge();
             }
+            Event::SpecUnreadable(why) if self.leadership.is_some() => {
+                let message = format!("the spec branch cannot be read: {why}; what runs goes on");
+                self.effects.push(tell(EventSeverity::Warning, "SpecUnreadable", message));
+            }
+            Event::SpecUnreadable(_) => {}
             Event::Restored(effective) => self.restored(effective),
             Event::Tick => {
                 if let Some(leadership) = &mut self.leadership {

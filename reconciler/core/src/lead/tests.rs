@@ -283,7 +283,26 @@ fn a_refused_push_is_recorded_and_tried_again() {
     scene.on(Event::Pushed { intent, result: Pushed::Refused("protected".into()) });
     scene.settle();
     assert_eq!(scene.outcomes()[2], Outcome::Refused("protected".into()));
-    assert_eq!(scene.pushes.last().unwrap(), "place bank: web -> fog");
+    assert_eq!(scene.pushes[2..], ["place bank: web -> fog"], "without another barrier");
+}
+
+#[test]
+fn what_fails_again_and_again_waits_longer_each_time_and_is_told_once() {
+    let mut scene = Scene::running();
+    scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        let (intent, ..) = scene.until_push().unwrap();
+        scene.on(Event::Pushed { intent, result: Pushed::Refused("protected".into()) });
+        let pause = scene.effects.iter().find_map(|effect| match effect {
+            Effect::ReadTip { after, .. } => Some(*after),
+            _ => None,
+        });
+        pauses.push(pause.expect("the branch is read again"));
+    }
+    assert!(pauses.is_sorted() && pauses[0] < pauses[4], "{pauses:?}");
+    assert_eq!(pauses[11], Duration::from_secs(30));
+    assert_eq!(scene.reasons().iter().filter(|reason| **reason == "PublishFailing").count(), 1);
 }
 
 #[test]
