@@ -118,7 +118,7 @@ impl Client {
         let (lead, response) =
             self.send(Method::GET, &format!("{}?watch=true", T::PATH), None::<&()>, None).await?;
         let bytes =
-            response.bytes_stream().map_ok(|bytes| bytes.to_vec()).map_err(|error| chain(&error)).boxed();
+            response.bytes_stream().map_ok(|bytes| bytes.to_vec()).map_err(|error| root(&error)).boxed();
         Ok(Box::pin(lines(bytes).map(move |line| {
             match line {
                 Ok(line) => serde_json::from_slice(&line)
@@ -154,12 +154,12 @@ impl Client {
         body: &B,
     ) -> Result<A, Error> {
         let (lead, response) = self.send(method, path, Some(body), Some(ANSWER_TIMEOUT)).await?;
-        response.json().await.map_err(|error| Error::Nonsense { lead, why: chain(&error) })
+        response.json().await.map_err(|error| Error::Nonsense { lead, why: root(&error) })
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let (lead, response) = self.send(Method::GET, path, None::<&()>, Some(ANSWER_TIMEOUT)).await?;
-        response.json().await.map_err(|error| Error::Nonsense { lead, why: chain(&error) })
+        response.json().await.map_err(|error| Error::Nonsense { lead, why: root(&error) })
     }
 
     /// Asks one lead after the other until one answers for itself; gives its URL too.
@@ -191,7 +191,7 @@ impl Client {
                     }
                 }
                 Err(error) => {
-                    last = Error::Nobody { leads: self.leads.join(", "), why: chain(&error.without_url()) };
+                    last = Error::Nobody { leads: self.leads.join(", "), why: root(&error) };
                 }
             }
         }
@@ -235,15 +235,13 @@ fn lines(bytes: BoxStream<'static, Result<Vec<u8>, String>>) -> impl Stream<Item
     })
 }
 
-/// An error with its causes: reqwest alone says little.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// The innermost cause: the outer ones only say that a request failed.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
     }
-    text
+    innermost.to_string()
 }
 
 #[cfg(test)]

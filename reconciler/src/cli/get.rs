@@ -93,10 +93,9 @@ async fn watch<T: Rows>(client: &Client, args: &Args) -> Status {
             (Format::Yaml, _) => format!("---\n{}", output::document(Format::Yaml, &list)?),
             _ if redraws => format!("\x1b[H\x1b[2J{}", text(&list, args, output::terminal_width())?),
             (_, None) => text(&list, args, output::terminal_width())?,
-            (_, Some(before)) => {
-                let fresh = list.items.iter().filter(|item| !before.contains(item)).cloned().collect();
-                let fresh = text(&List { index: list.index, items: fresh }, args, output::terminal_width())?;
-                fresh.split_once('\n').map_or_else(String::new, |(_, rows)| rows.to_owned())
+            (format, Some(before)) => {
+                let wide = format == Format::Wide;
+                rows::news(before, &list.items, wide, Timestamp::now(), output::terminal_width())
             }
         };
         output::print(&shown)?;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use jiff::Timestamp;
 use qonnect_schema::units::Bytes;
 use serde::Serialize;
@@ -19,6 +19,26 @@ pub(super) enum Format {
 
 /// Columns without borders; cells wrap where a terminal is too narrow. Ends with a line feed.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String {
+    lines(header, rows, width, &[])
+}
+
+/// Further rows of a table that was printed before, below its columns.
+pub(super) fn rows_below(
+    above: &[Vec<String>],
+    header: &[&str],
+    rows: &[Vec<String>],
+    width: Option<u16>,
+) -> String {
+    let mut table = Table::new();
+    table.set_header(header).add_rows(above);
+    let mut columns = table.column_max_content_widths();
+    // The last column ends where its text does.
+    columns.pop();
+    let all = lines(header, rows, width, &columns);
+    all.split_once('\n').map_or_else(String::new, |(_, below)| below.to_owned())
+}
+
+fn lines(header: &[&str], rows: &[Vec<String>], width: Option<u16>, columns: &[u16]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(match width {
         Some(_) => ContentArrangement::Dynamic,
@@ -31,6 +51,9 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -
     table.add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
+    }
+    for (column, width) in table.column_iter_mut().zip(columns) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + 2)));
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -115,6 +138,13 @@ mod tests {
         let rows = [vec!["fog-cost".into(), "Ready".into()], vec!["edge".into(), "Lost".into()]];
         let text = table(&["NAME", "STATUS"], &rows, None);
         assert_eq!(text, "NAME      STATUS\nfog-cost  Ready\nedge      Lost\n");
+    }
+
+    #[test]
+    fn rows_that_come_later_stand_below_their_columns() {
+        let above = [vec!["fog-cost".into(), "Ready".into()]];
+        let later = [vec!["edge".into(), "Lost".into()]];
+        assert_eq!(rows_below(&above, &["NAME", "STATUS"], &later, None), "edge      Lost\n");
     }
 
     #[test]

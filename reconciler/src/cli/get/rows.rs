@@ -32,14 +32,32 @@ pub(super) trait Rows: Listed + Serialize + Clone + PartialEq {
 }
 
 pub(super) fn table<T: Rows>(items: &[T], wide: bool, now: Timestamp, width: Option<u16>) -> String {
-    let further = if wide { T::WIDE } else { &[] };
-    let header: Vec<&str> = T::COLUMNS.iter().chain(further).copied().collect();
+    output::table(&header::<T>(wide), &cells(items, wide, now), width)
+}
+
+/// What is new since a list was printed.
+pub(super) fn news<T: Rows>(
+    before: &[T],
+    items: &[T],
+    wide: bool,
+    now: Timestamp,
+    width: Option<u16>,
+) -> String {
+    let fresh: Vec<T> = items.iter().filter(|item| !before.contains(item)).cloned().collect();
+    output::rows_below(&cells(before, wide, now), &header::<T>(wide), &cells(&fresh, wide, now), width)
+}
+
+fn header<T: Rows>(wide: bool) -> Vec<&'static str> {
+    T::COLUMNS.iter().chain(if wide { T::WIDE } else { &[] }).copied().collect()
+}
+
+fn cells<T: Rows>(items: &[T], wide: bool, now: Timestamp) -> Vec<Vec<String>> {
     let row = |item: &T| {
         let mut row = item.row(now);
         row.extend(if wide { item.wide(now) } else { Vec::new() });
         row
     };
-    output::table(&header, &items.iter().map(row).collect::<Vec<_>>(), width)
+    items.iter().map(row).collect()
 }
 
 impl Rows for ClusterView {
