@@ -34,8 +34,8 @@ gen: ## Write the JSON Schemas from the types
 	$(CARGO) run -q -p qonnect --bin qonnect -- schema --write schema/json
 
 bench: ## Measure; ONLY=pattern for some. Figures: target/bench/figures.jsonl
-	$(CARGO) build --release --locked -p qonnect -p qonnect-agent
-	ONLY=$(ONLY) $(CARGO) bench --locked -p qonnect-tests --bench figures
+	$(CARGO) build --release --locked --workspace --bins
+	ONLY='$(ONLY)' $(CARGO) bench --locked --workspace --bench figures
 
 dist: ## The programs that are shipped
 	$(CARGO) build --profile dist --locked -p qonnect -p qonnect-agent
