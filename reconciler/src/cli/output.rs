@@ -73,7 +73,12 @@ pub(super) fn document(format: Format, document: &impl Serialize) -> anyhow::Res
 
 /// Prints; a reader that has gone away, such as `head`, is no error but an end.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
+    print_coloured(text, anstream::ColorChoice::Auto)
+}
+
+/// The same where colours may be forced or forbidden.
+pub(super) fn print_coloured(text: &str, colours: anstream::ColorChoice) -> anyhow::Result<()> {
+    let mut out = anstream::AutoStream::new(io::stdout().lock(), colours);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         printed => Ok(printed?),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use qonnect_schema::json_schema::Kind;
 
-use super::Status;
+use super::{Status, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -28,7 +28,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Status {
     match (args.kind, args.write) {
         (Some(kind), _) => match Kind::parse(&kind) {
-            Some(kind) => anstream::print!("{}", document(kind)),
+            Some(kind) => output::print(&document(kind))?,
             None => bail!("`{kind}` is no kind; there are {}", Kind::ALL.map(Kind::name).join(", ")),
         },
         (None, Some(folder)) => {
@@ -39,7 +39,7 @@ pub(super) fn run(args: Args) -> Status {
                     .with_context(|| format!("cannot write {}", file.display()))?;
             }
         }
-        (None, None) => Kind::ALL.iter().for_each(|kind| anstream::println!("{kind}")),
+        (None, None) => output::print(&Kind::ALL.map(|kind| format!("{kind}\n")).concat())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,6 @@
 //! `qonnect validate`.
 
-use std::collections::BTreeSet;
-use std::io::IsTerminal;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use qonnect_schema::layout::{APPLICATIONS, CLUSTERS, FLEET};
 use qonnect_schema::tree::Tree;
 use qonnect_schema::validate;
 
-use super::Status;
+use super::{Status, output};
 use crate::files;
 
 #[derive(Debug, clap::Args)]
@@ -59,17 +58,28 @@ enum Color {
     Never,
 }
 
-pub(super) fn run(args: Args) -> Status {
-    let mut found = Found::default();
-    let mut done: BTreeSet<(PathBuf, String)> = BTreeSet::new();
-    for path in &args.paths {
-        let (root, inside) = place(path)?;
-        if done.insert((root.clone(), inside.clone())) {
-            found.check(&root, &inside)?;
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
         }
     }
-    found.findings.dedup();
-    print(&found, args.output, args.color)?;
+}
+
+pub(super) fn run(args: Args) -> Status {
+    let mut asked: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for path in &args.paths {
+        let (root, inside) = place(path)?;
+        asked.entry(root).or_default().push(inside);
+    }
+    let mut found = Found::default();
+    for (root, places) in &asked {
+        found.check(root, places)?;
+    }
+    let text = written(&found, args.output)?;
+    output::print_coloured(&text, args.color.into())?;
     let counts = found.errors() > 0 || (args.strict && !found.findings.is_empty());
     Ok(ExitCode::from(u8::from(counts)))
 }
@@ -83,22 +93,22 @@ struct Found {
 }
 
 impl Found {
-    fn check(&mut self, root: &Path, inside: &str) -> anyhow::Result<()> {
+    fn check(&mut self, root: &Path, places: &[String]) -> anyhow::Result<()> {
         let tree = files::tree(root)?;
-        let asked = |file: &str| covers(inside, file);
-        if !tree.keys().any(|file| asked(file)) {
-            let place = if inside.is_empty() { root.into() } else { root.join(inside) };
-            bail!("{} holds no file that QONNECT reads", place.display());
+        for place in places {
+            if !tree.keys().any(|file| covers(place, file)) {
+                bail!("{} holds no file that QONNECT reads", root.join(place).display());
+            }
         }
+        let asked = |file: &str| places.iter().any(|place| covers(place, file));
         let checked = validate::repository(&tree, "", Timestamp::UNIX_EPOCH);
-        let shown = shown_root(root);
+        let shown = Shown::new(root);
         for mut finding in checked.findings.into_iter().filter(|finding| asked(&finding.file)) {
-            finding.file = shown(&finding.file);
+            finding.file = shown.path(&finding.file);
             self.findings.push(finding);
         }
-        self.sources.extend(
-            tree.into_iter().filter(|(file, _)| asked(file)).map(|(file, entry)| (shown(&file), entry)),
-        );
+        let sources = tree.into_iter().filter(|(file, _)| asked(file));
+        self.sources.extend(sources.map(|(file, entry)| (shown.path(&file), entry)));
         Ok(())
     }
 
@@ -133,41 +143,42 @@ fn covers(asked: &str, file: &str) -> bool {
     asked.is_empty() || file == asked || below(asked, file)
 }
 
-/// How a file of a repository is called from the current folder.
-fn shown_root(root: &Path) -> impl Fn(&str) -> String {
-    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
-    let prefix = match root.strip_prefix(&here) {
-        Ok(inside) => inside.to_path_buf(),
-        Err(_) => match here.strip_prefix(root) {
-            Ok(inside) => inside.components().map(|_| "..").collect(),
-            Err(_) => root.to_path_buf(),
-        },
-    };
-    move |file| prefix.join(file).to_string_lossy().into_owned()
+/// How the files of a repository are called from the current folder.
+struct Shown {
+    root: PathBuf,
+    here: PathBuf,
 }
 
-fn print(found: &Found, output: Output, color: Color) -> anyhow::Result<()> {
-    match output {
-        Output::Text => {
-            let colours = match color {
-                Color::Always => true,
-                Color::Never => false,
-                Color::Auto => {
-                    std::io::stdout().is_terminal()
-                        && anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
-                }
-            };
-            print!("{}", diagnostic::text(&found.findings, &found.sources, colours));
-            println!("{}", summary(found));
-        }
-        Output::Json => println!("{}", serde_json::to_string_pretty(&found.findings)?),
-        Output::Github => print!("{}", diagnostic::github(&found.findings)),
-        Output::Sarif => {
-            let log = diagnostic::sarif(&found.findings, env!("CARGO_PKG_VERSION"));
-            println!("{}", serde_json::to_string_pretty(&log)?);
-        }
+impl Shown {
+    fn new(root: &Path) -> Self {
+        let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+        Self { root: root.into(), here }
     }
-    Ok(())
+
+    fn path(&self, file: &str) -> String {
+        let full = self.root.join(file);
+        // From within the repository a way may lead up; from elsewhere the full path is clearer.
+        let common = self.here.ancestors().find(|folder| full.starts_with(folder)).unwrap_or(Path::new(""));
+        if !common.starts_with(&self.root) && common != self.here {
+            return full.to_string_lossy().into_owned();
+        }
+        let up = self.here.components().count() - common.components().count();
+        let down = full.strip_prefix(common).expect("it starts with what is common");
+        let path: PathBuf = std::iter::repeat_n(Path::new(".."), up).chain([down]).collect();
+        path.to_string_lossy().into_owned()
+    }
+}
+
+fn written(found: &Found, output: Output) -> anyhow::Result<String> {
+    Ok(match output {
+        Output::Text => diagnostic::text(&found.findings, &found.sources, true) + &summary(found) + "\n",
+        Output::Json => serde_json::to_string_pretty(&found.findings)? + "\n",
+        Output::Github => diagnostic::github(&found.findings),
+        Output::Sarif => {
+            serde_json::to_string_pretty(&diagnostic::sarif(&found.findings, env!("CARGO_PKG_VERSION")))?
+                + "\n"
+        }
+    })
 }
 
 /// `error: 2 errors, 1 warning in 14 files`.
@@ -176,7 +187,8 @@ fn summary(found: &Found) -> String {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     };
-    let files = count(found.sources.len(), "file");
+    let is_yaml = |path: &&String| path.ends_with(".yaml") || path.ends_with(".yml");
+    let files = count(found.sources.keys().filter(is_yaml).count(), "file");
     let (errors, all) = (found.errors(), found.findings.len());
     match (errors, all - errors) {
         (0, 0) => format!("ok: {files}"),
@@ -185,5 +197,53 @@ fn summary(found: &Found) -> String {
         (errors, warnings) => {
             format!("error: {}, {} in {files}", count(errors, "error"), count(warnings, "warning"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_shown() {
+        assert!(covers("", "fleet.yaml"));
+        assert!(covers("apps/shop", "apps/shop/web.yaml"));
+        assert!(covers("apps/shop/web.yaml", "apps/shop/web.yaml"));
+        assert!(!covers("apps/shop", "apps/shop-2/web.yaml"));
+        assert!(!covers("apps/shop/web.yaml", "apps/shop"));
+    }
+
+    #[test]
+    fn files_are_called_as_a_person_would_open_them() {
+        let shown = |here: &str| {
+            let shown = Shown { root: "/r".into(), here: here.into() };
+            shown.path("apps/shop/web.yaml")
+        };
+        assert_eq!(shown("/r"), "apps/shop/web.yaml");
+        assert_eq!(shown("/r/apps/shop"), "web.yaml");
+        assert_eq!(shown("/r/clusters"), "../apps/shop/web.yaml");
+        assert_eq!(shown("/"), "r/apps/shop/web.yaml");
+        assert_eq!(shown("/elsewhere"), "/r/apps/shop/web.yaml");
+    }
+
+    #[test]
+    fn a_summary_counts_what_was_found() {
+        let finding = |severity| Diagnostic {
+            severity,
+            code: String::new(),
+            file: String::new(),
+            place: None,
+            pointer: String::new(),
+            message: String::new(),
+            help: None,
+            application: None,
+        };
+        let mut found = Found::default();
+        found.sources.insert("fleet.yaml".into(), qonnect_schema::tree::Entry::file(""));
+        assert_eq!(summary(&found), "ok: 1 file");
+        found.findings.push(finding(Severity::Warning));
+        assert_eq!(summary(&found), "warning: 1 warning in 1 file");
+        found.findings.extend([finding(Severity::Error), finding(Severity::Error)]);
+        assert_eq!(summary(&found), "error: 2 errors, 1 warning in 1 file");
     }
 }

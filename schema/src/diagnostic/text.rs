@@ -64,3 +64,61 @@ fn floor(text: &str, mut at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Entry;
+
+    fn finding(file: &str, place: Option<Place>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            code: "unknown-field".into(),
+            file: file.into(),
+            place,
+            pointer: "/spec/x".into(),
+            message: "unknown field `x`".into(),
+            help: Some("did you mean `y`?".into()),
+            application: None,
+        }
+    }
+
+    #[test]
+    fn a_finding_is_drawn_under_its_line() {
+        let tree = Tree::from([("a.yaml".into(), Entry::file("spec:\n  ä: {x: 1}\n  z: 2\n"))]);
+        let place = Place { line: 2, column: 7, start: 13, end: 14 };
+        let drawn = text(&[finding("a.yaml", Some(place))], &tree, false);
+        let wanted = "\
+error[unknown-field]: unknown field `x`
+ --> a.yaml:2:7
+  |
+2 |   ä: {x: 1}
+  |       ^
+  |
+  = help: did you mean `y`?
+
+";
+        assert_eq!(drawn, wanted);
+    }
+
+    #[test]
+    fn a_finding_without_a_place_or_a_source_names_the_file() {
+        let drawn = text(&[finding("a.yaml", None)], &Tree::new(), false);
+        assert!(drawn.contains("--> a.yaml\n"), "{drawn}");
+        let place = Place { line: 3, column: 9, start: 99, end: 99 };
+        let drawn = text(&[finding("a.yaml", Some(place))], &Tree::new(), false);
+        assert!(drawn.contains("--> a.yaml:3:9\n"), "{drawn}");
+    }
+
+    #[test]
+    fn what_users_wrote_cannot_steer_a_terminal_and_endless_lines_are_cut() {
+        let long = format!("a: \u{1b}[2J{}\n", "é".repeat(100_000));
+        let tree = Tree::from([("a.yaml".into(), Entry::file(&long))]);
+        for start in [3, 100_001] {
+            let place = Place { line: 1, column: 1, start, end: 200_000 };
+            let drawn = text(&[finding("a.yaml", Some(place))], &tree, false);
+            assert!(!drawn.contains('\u{1b}'));
+            assert!(drawn.chars().count() < 4_000, "{}", drawn.len());
+        }
+    }
+}

@@ -9,7 +9,8 @@ use crate::json_schema::Kind;
 use crate::tree::Entry;
 use crate::yaml::{self, Dialect, Limits};
 
-/// Reads the one document of a file; `None` after an error.
+/// Reads the one document of a file, as far as it can be understood: also after an error, so that the rest of it is
+/// checked, too.
 pub(super) fn read<T: DeserializeOwned>(
     kind: Kind,
     entry: &Entry,
@@ -28,11 +29,9 @@ pub(super) fn read<T: DeserializeOwned>(
         return None;
     };
     let origin = Origin { document: index, ..origin };
-    let value = document.into_value();
-    let right_kind = check_kind(kind, &value, origin, findings);
-    let shaped = right_kind && shape::check(kind, &value, origin, findings);
-    let single = filled.next().is_none_or(|(index, _)| {
-        let second = Origin { document: index, ..origin };
+    let mut value = document.into_value();
+    if let Some((second, _)) = filled.next() {
+        let second = Origin { document: second, ..origin };
         findings
             .error(
                 second,
@@ -41,13 +40,13 @@ pub(super) fn read<T: DeserializeOwned>(
                 format!("a second document, expected one {kind} in this file"),
             )
             .help("give each document a file of its own");
-        false
-    });
-    if !(readable && shaped && single) {
+    }
+    if !check_kind(kind, &value, origin, findings) {
         return None;
     }
+    let shaped = shape::check(kind, &mut value, origin, findings);
     serde_json::from_value(value)
-        .map_err(|error| findings.error(origin, "invalid-value", "", error.to_string()))
+        .map_err(|error| shaped.then(|| _ = findings.error(origin, "invalid-value", "", error.to_string())))
         .ok()
 }
 
@@ -91,9 +90,9 @@ fn check_kind(kind: Kind, value: &Value, origin: Origin<'_>, findings: &mut Find
     }
 }
 
-/// A document bears the name of its place.
+/// A document bears the name of its place. What is no name at all was found before.
 pub(super) fn check_name(name: &str, wanted: &str, origin: Origin<'_>, findings: &mut Findings) {
-    if name != wanted {
+    if name != wanted && shape::is_dns_label(name) {
         let message = format!("the name is `{name}`, but its place says `{wanted}`");
         let help = format!("write `name: {wanted}`, or rename the place to `{name}`");
         findings.error(origin, "name-differs", "/metadata/name", message).help(help);

@@ -69,7 +69,8 @@ impl<'a> Manifests<'a> {
     }
 
     fn check_component(&mut self, index: usize, component: &Component, manifests: &[Manifest]) {
-        if manifests.is_empty() {
+        // An empty list was found before.
+        if manifests.is_empty() && !component.manifests.is_empty() {
             let message = format!("the manifests of `{}` hold no object", component.name);
             self.error("no-object", format!("/spec/components/{index}/manifests"), message, None);
         } else if let Some(expose) = &component.expose {

@@ -34,7 +34,7 @@ pub use claims::{Clash, clashes};
 /// per file. A file that cannot be read makes its application faulty; it never makes it vanish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
-    /// The good part: faulty applications are left out, and so are faulty clusters and signals.
+    /// The good part: faulty applications are left out. Of a refused one, what could be understood.
     pub revision: Revision,
     /// By file and place.
     pub findings: Vec<Diagnostic>,

@@ -45,9 +45,14 @@ const UNITS: [(&str, ParseUnit); 5] = [
 ];
 
 /// Finds everything that the schema of a kind forbids; true if nothing.
-pub(super) fn check(kind: Kind, document: &Value, origin: Origin<'_>, findings: &mut Findings) -> bool {
+///
+/// Unknown fields are taken out of the document, misspelt ones get their names, so that the rest can be checked.
+pub(super) fn check(kind: Kind, document: &mut Value, origin: Origin<'_>, findings: &mut Findings) -> bool {
     let Shape { schema, validator } = &SHAPES[&kind];
     let errors: Vec<ValidationError<'_>> = validator.iter_errors(document).collect();
+    if errors.is_empty() {
+        return true;
+    }
     // A field that is only misspelt is not missing, too.
     let misspelt: BTreeSet<(&str, &str)> = errors.iter().flat_map(|error| meant(error, schema)).collect();
     for error in &errors {
@@ -61,7 +66,38 @@ pub(super) fn check(kind: Kind, document: &Value, origin: Origin<'_>, findings: 
             _ => report(error, schema, origin, findings),
         }
     }
-    errors.is_empty()
+    let repairs: Vec<Repair> = errors.iter().flat_map(|error| repairs(error, schema)).collect();
+    repairs.into_iter().for_each(|repair| repair.apply(document));
+    false
+}
+
+/// A field that is renamed, or removed.
+struct Repair {
+    map: String,
+    field: String,
+    name: Option<String>,
+}
+
+impl Repair {
+    /// Where a repair before it has renamed the way to the map, the field stays.
+    fn apply(self, document: &mut Value) {
+        let Some(Value::Object(map)) = document.pointer_mut(&self.map) else { return };
+        let Some(value) = map.remove(&self.field) else { return };
+        if let Some(name) = self.name {
+            map.entry(name).or_insert(value);
+        }
+    }
+}
+
+fn repairs(error: &ValidationError<'_>, schema: &Value) -> Vec<Repair> {
+    let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else { return Vec::new() };
+    let known = properties(around(error, schema));
+    let repair = |field: &String| Repair {
+        map: error.instance_path().to_string(),
+        field: field.clone(),
+        name: nearest(field, known.iter().copied()).map(String::from),
+    };
+    unexpected.iter().map(repair).collect()
 }
 
 /// The fields that the unknown ones of a map are meant to be, each with the pointer of the map.
@@ -264,6 +300,10 @@ fn range(schema: &Value) -> String {
 
 /// The pattern of names in [`crate::documents`].
 const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+pub(super) fn is_dns_label(text: &str) -> bool {
+    text.len() <= 63 && dns_label(text) == text
+}
 
 /// The nearest text that is a name.
 fn dns_label(text: &str) -> String {

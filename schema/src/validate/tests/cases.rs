@@ -8,6 +8,22 @@ pub(super) type Case = (fn(Repository) -> Repository, &'static [&'static str]);
 /// Faults below `apps/` hold their application.
 pub(super) const APPLICATION_CASES: &[Case] = &[
     (
+        |r| {
+            let r = r.replace(APPLICATION, "objectives", "objectivs").replace(APPLICATION, "tiers", "teirs");
+            r.replace(APPLICATION, "web.yaml", "wbe.yaml").replace(
+                APPLICATION,
+                "spec:",
+                "spec:\n  color: red",
+            )
+        },
+        &[
+            "error unknown-field apps/shop/application.yaml:5:3 /spec/color",
+            "error unknown-field apps/shop/application.yaml:6:3 /spec/objectivs",
+            "error manifest-missing apps/shop/application.yaml:9:19 /spec/components/0/manifests/0",
+            "error unknown-field apps/shop/application.yaml:10:7 /spec/components/0/teirs",
+        ],
+    ),
+    (
         |r| r.replace(APPLICATION, "objectives", "objectivs"),
         &["error unknown-field apps/shop/application.yaml:5:3 /spec/objectivs"],
     ),
@@ -337,15 +353,10 @@ pub(super) const FLEET_CASES: &[Case] = &[
         |r| {
             r.replace("signals/prices.yaml", "  prices:", "  validUntil: 2026-11-20T00:00:00Z\n  roundTrips: [{between: [north], latency: 1ms}]\n  powerModels: [{cluster: south, idleWatts: 9, maxWatts: 8}]\n  prices:")
         },
-        &["error wrong-count signals/prices.yaml:8:17 /spec/roundTrips/0/between"],
-    ),
-    (
-        |r| {
-            r.replace("signals/prices.yaml", "  prices:", "  validUntil: 2026-11-20T00:00:00Z\n  powerModels: [{cluster: south, idleWatts: 9, maxWatts: 8}]\n  prices:")
-        },
         &[
             "error out-of-range signals/prices.yaml:7:15 /spec/validUntil",
-            "error out-of-range signals/prices.yaml:8:58 /spec/powerModels/0/maxWatts",
+            "error wrong-count signals/prices.yaml:8:17 /spec/roundTrips/0/between",
+            "error out-of-range signals/prices.yaml:9:58 /spec/powerModels/0/maxWatts",
         ],
     ),
     (
