@@ -45,7 +45,12 @@ async fn components_move_with_the_weights_and_the_new_copy_is_ready_before_the_o
     assert_eq!(deleted, BTreeSet::from([("reviews-v1".into(), true)]), "(deleted, the new copy was ready)");
     world.checkout.edit("apps/bookinfo/application.yaml", "energy: 0.0, cost: 1.0", "energy: 1.0, cost: 0.0");
     world.push("energy counts again").await;
-    fleet.runs(&world, &on_energy()).await;
+    // Back goes only what gains more than a move costs: details and ratings are too small.
+    let small_ones_stay = on_cost().map(|(component, cluster)| match component {
+        "reviews" => (component, "fog-energy"),
+        _ => (component, cluster),
+    });
+    fleet.runs(&world, &small_ones_stay).await;
 }
 
 /// Watches the old copy: when it is deleted, is the new one ready?

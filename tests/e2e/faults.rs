@@ -87,7 +87,7 @@ pub(crate) const FAULTS: [Fault; 24] = [
     held("a document of another kind", "wrong-kind", APPLICATION, "kind: Cluster", |repo| {
         repo.edit(APPLICATION, "kind: Application", "kind: Cluster");
     }),
-    held("a broken flow list", "yaml-syntax", REVIEWS, "[{name: http, containerPort", |repo| {
+    held("a broken flow list", "yaml-syntax", REVIEWS, "env:", |repo| {
         repo.write(REVIEWS, repo.read(REVIEWS).replacen("protocol: TCP}]", "protocol: TCP}", 1));
     }),
     held("a key twice", "duplicate-key", DETAILS, "kind: Service # again", |repo| {
@@ -114,7 +114,7 @@ pub(crate) const FAULTS: [Fault; 24] = [
             repo.write(REVIEWS, text);
         },
     ),
-    held("an alias bomb", "too-many-values", DETAILS, "a5:", |repo| {
+    held("an alias bomb", "too-many-values", DETAILS, "a4:", |repo| {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let below = vec![format!("*a{}", level - 1); 9].join(", ");

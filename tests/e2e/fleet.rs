@@ -135,18 +135,19 @@ impl Fleet {
     /// Waits until these components run where they should, every object of theirs is there, Ready, and no object of
     /// ours is anywhere else.
     pub(crate) async fn runs(&self, world: &World, placement: &[(&str, &str)]) {
+        let clients = futures::future::join_all(CLUSTERS.map(|cluster| self.client(cluster))).await;
         wait_for(&format!("{placement:?}"), PATIENCE, async || {
-            for cluster in CLUSTERS {
+            for (cluster, client) in CLUSTERS.into_iter().zip(&clients) {
                 let here = placement.iter().filter(|(_, on)| *on == cluster);
                 let wanted: Objects = here.flat_map(|(component, _)| objects_of(component)).collect();
-                let found = self.objects(cluster).await?;
+                let found = managed(client).await?;
                 if found != wanted {
                     let (more, less): (Vec<_>, Vec<_>) =
                         (found.difference(&wanted).collect(), wanted.difference(&found).collect());
                     let tails = world.tails();
                     return Err(format!("{cluster}: too many {more:?}, missing {less:?}\n{tails}"));
                 }
-                let unready = self.unready(cluster).await?;
+                let unready = unready(client).await?;
                 if !unready.is_empty() {
                     return Err(format!("{cluster}: not ready {unready:?}\n{}", world.tails()));
                 }
@@ -156,29 +157,32 @@ impl Fleet {
         .await;
     }
 
-    /// The Deployments and Services that QONNECT manages in a cluster, as a Kubernetes client sees them.
+    /// The Deployments and Services that QONNECT manages in a cluster.
     pub(crate) async fn objects(&self, cluster: &str) -> Result<Objects, String> {
-        let client = self.client(cluster).await;
-        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=qonnect");
-        let deployments: Api<Deployment> = Api::all(client.clone());
-        let services: Api<Service> = Api::all(client);
-        let deployments = deployments.list(&ours).await.map_err(|error| error.to_string())?;
-        let services = services.list(&ours).await.map_err(|error| error.to_string())?;
-        let named = |kind: &str, namespace: Option<String>, name: String| {
-            format!("{kind} {}/{name}", namespace.unwrap_or_default())
-        };
-        let deployments = deployments.iter().map(|one| named("Deployment", one.namespace(), one.name_any()));
-        let services = services.iter().map(|one| named("Service", one.namespace(), one.name_any()));
-        Ok(deployments.chain(services).collect())
+        managed(&self.client(cluster).await).await
     }
+}
 
-    async fn unready(&self, cluster: &str) -> Result<Vec<String>, String> {
-        let deployments: Api<Deployment> = Api::all(self.client(cluster).await);
-        let all = deployments.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let ready =
-            |one: &Deployment| one.status.as_ref().and_then(|status| status.ready_replicas) == Some(1);
-        Ok(all.iter().filter(|one| !ready(one)).map(ResourceExt::name_any).collect())
-    }
+/// The Deployments and Services that QONNECT manages, as a Kubernetes client sees them.
+async fn managed(client: &kube::Client) -> Result<Objects, String> {
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=qonnect");
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    let services: Api<Service> = Api::all(client.clone());
+    let deployments = deployments.list(&ours).await.map_err(|error| error.to_string())?;
+    let services = services.list(&ours).await.map_err(|error| error.to_string())?;
+    let named = |kind: &str, namespace: Option<String>, name: String| {
+        format!("{kind} {}/{name}", namespace.unwrap_or_default())
+    };
+    let deployments = deployments.iter().map(|one| named("Deployment", one.namespace(), one.name_any()));
+    let services = services.iter().map(|one| named("Service", one.namespace(), one.name_any()));
+    Ok(deployments.chain(services).collect())
+}
+
+async fn unready(client: &kube::Client) -> Result<Vec<String>, String> {
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    let all = deployments.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+    let ready = |one: &Deployment| one.status.as_ref().and_then(|status| status.ready_replicas) == Some(1);
+    Ok(all.iter().filter(|one| !ready(one)).map(ResourceExt::name_any).collect())
 }
 
 impl Member {

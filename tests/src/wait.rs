@@ -12,13 +12,14 @@ pub async fn wait_for<T>(
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let start = Instant::now();
+    let mut seen = String::from("nothing: no look has come to its end");
     loop {
         let patience = deadline.saturating_sub(start.elapsed()).max(PAUSE);
-        let seen = match tokio::time::timeout(patience, look()).await {
+        match tokio::time::timeout(patience, look()).await {
             Ok(Ok(found)) => return found,
-            Ok(Err(seen)) => seen,
-            Err(_) => "no answer to the last look".into(),
-        };
+            Ok(Err(instead)) => seen = instead,
+            Err(_) => {}
+        }
         if start.elapsed() >= deadline {
             panic!("waited {deadline:?} for {what}; last seen: {seen}");
         }
