@@ -94,12 +94,12 @@ pub(super) fn age(now: Timestamp, then: Timestamp) -> String {
     };
     let (minutes, hours, days) = (secs / 60, secs / 3600, secs / 86_400);
     match secs {
-        ..120 => format!("{secs}s"),
-        ..600 => two(minutes, "m", secs % 60, "s"),
-        ..10_800 => format!("{minutes}m"),
-        ..28_800 => two(hours, "h", minutes % 60, "m"),
-        ..172_800 => format!("{hours}h"),
-        ..691_200 => two(days, "d", hours % 24, "h"),
+        secs if secs < 120 => format!("{secs}s"),
+        secs if secs < 600 => two(minutes, "m", secs % 60, "s"),
+        secs if secs < 10_800 => format!("{minutes}m"),
+        secs if secs < 28_800 => two(hours, "h", minutes % 60, "m"),
+        secs if secs < 172_800 => format!("{hours}h"),
+        secs if secs < 691_200 => two(days, "d", hours % 24, "h"),
         _ => format!("{days}d"),
     }
 }

@@ -15,6 +15,9 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
 const SERVICE_NAME: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or \
+    '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used \
+    for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 /// All annotations of an object together, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
 
@@ -47,10 +50,7 @@ fn metadata(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {
     }
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
         if !is_label_value(value.as_str().unwrap_or_default()) {
-            causes.push(Cause::invalid("metadata.labels", value, &format!("a valid label must be an empty string or \
-                consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
-                character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
-                '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")));
+            causes.push(Cause::invalid("metadata.labels", value, LABEL_VALUE));
         }
         if key.is_empty() || key.len() > 317 {
             causes.push(Cause::invalid(
@@ -226,10 +226,10 @@ fn changes(kind: &Kind, live: &Value, new: &Value, causes: &mut Vec<Cause>) {
         ("", "ConfigMap" | "Secret") => immutable_contents(live, new, causes),
         ("", "Service") => service_address(&live["spec"], &new["spec"], causes),
         ("", "Pod") => pod(&live["spec"], &new["spec"], causes),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if live["roleRef"] != new["roleRef"] {
-                causes.push(Cause::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+            if live["roleRef"] != new["roleRef"] =>
+        {
+            causes.push(Cause::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
         }
         ("apiextensions.k8s.io", _) => {
             fixed("spec.group");
