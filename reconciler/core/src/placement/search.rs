@@ -242,10 +242,14 @@ fn displace(state: &mut State<'_, '_>, item: usize) -> bool {
     let mut tries = DISPLACED_MAX;
     for (score, choice) in better(state, item) {
         let member = choice.member;
-        let sits = |other: &usize| {
-            state.place(*other) == Some(member) && !state.problem.sits_on(*other, member) && *other != item
+        // What ranks have placed is not for the objective function to move.
+        let may_go = |other: &usize| {
+            state.place(*other) == Some(member)
+                && !state.problem.sits_on(*other, member)
+                && state.problem.app(*other).strategy() == Strategy::Optimal
+                && *other != item
         };
-        let others: Vec<usize> = (0..state.problem.items.len()).filter(sits).collect();
+        let others: Vec<usize> = (0..state.problem.items.len()).filter(may_go).collect();
         for other in others {
             if tries == 0 {
                 return false;
