@@ -15,6 +15,7 @@ mod repository;
 
 mod disk;
 
+mod outbox;
 mod uplink;
 
 mod backoff;

@@ -28,6 +28,13 @@ pub(crate) enum Error {
     Ended,
 }
 
+impl Error {
+    /// The leads have published nothing for this cluster; that is no fault before the first release.
+    pub(crate) fn means_nothing_published(&self) -> bool {
+        matches!(self, Self::NoBranch { .. } | Self::Refused { refusal: Refusal::Missing, .. })
+    }
+}
+
 /// A release that was fetched and is in order; nothing older will be accepted any more.
 pub(crate) struct Fetched {
     pub commit: String,

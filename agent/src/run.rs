@@ -15,7 +15,7 @@ use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::backoff::{Backoff, jittered};
 use crate::cluster::{Cluster, Seen, Watched};
@@ -127,6 +127,8 @@ struct Agent {
     sync_backoff: Backoff,
     done: Arc<Notify>,
     report_at: Option<Instant>,
+    /// What was said last, under the number zero.
+    said: Option<Report>,
 }
 
 impl Agent {
@@ -174,6 +176,7 @@ impl Agent {
             sync_backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
             done: Arc::new(Notify::new()),
             report_at: None,
+            said: None,
         }
     }
 
@@ -205,6 +208,7 @@ impl Agent {
             tokio::select! {
                 Ok(()) = hints.changed() => {
                     let commit = hints.borrow_and_update().as_ref().map(|hint| hint.commit.clone());
+                    debug!(commit, "a lead names a release");
                     self.fetch(commit);
                 }
                 fetched = doing(&mut self.fetching) => self.fetched(fetched),
@@ -237,7 +241,7 @@ impl Agent {
         if self.fetching.is_none() && now >= self.fetch_at {
             // While a lead answers, it tells what is new; a fetch would only cost the git host.
             let silent = self.uplink.silence().is_none_or(|silence| silence > self.config.poll.as_duration());
-            match silent || self.refused.is_some() || self.held == Mark::default() {
+            match silent || self.refused.is_some() {
                 true => self.fetch(None),
                 false => self.fetch_at = now + jittered(self.config.poll.as_duration()),
             }
@@ -283,8 +287,8 @@ impl Agent {
     fn not_fetched(&mut self, error: repository::Error) {
         let text = error.to_string();
         self.fetch_at = Instant::now() + self.fetch_backoff.failed();
-        // Before the first decision there is nothing to miss.
-        if matches!(error, repository::Error::NoBranch { .. }) && self.held == Mark::default() {
+        // Before the first release there is nothing to miss.
+        if error.means_nothing_published() && self.held == Mark::default() {
             return;
         }
         if self.refused.as_deref() == Some(&text) {
@@ -407,30 +411,41 @@ impl Agent {
         if !self.facts.is_complete() {
             return;
         }
-        let notices = self.shared.state().take_notices();
-        for notice in notices {
+        let news = self.shared.state().take_notices();
+        let notices = news.len();
+        for notice in news {
             let severity = if notice.warning { EventSeverity::Warning } else { EventSeverity::Normal };
             let kind = if notice.owner.is_namespace() { "application" } else { "component" };
             self.event(severity, notice.reason, format!("{kind}/{}", notice.owner), notice.message);
         }
+        let mut report = self.state_of_affairs();
+        if notices == 0 && self.said.as_ref() == Some(&report) {
+            return;
+        }
+        self.said = Some(report.clone());
         self.seq += 1;
+        report.seq = self.seq;
+        debug!(seq = report.seq, applied = ?report.release.as_ref().map(|release| release.generation), "report handed over");
+        self.uplink.report(report);
+    }
+
+    /// The report without its number and its events.
+    fn state_of_affairs(&mut self) -> Report {
         let state = self.shared.state();
         if state.is_complete() {
             let Mark { epoch, generation, digest } = state.mark();
             self.applied = Some(AppliedRelease { generation, epoch, digest, commit: self.commit.clone() });
         }
         let stalled = self.refused.iter().chain(&self.blocked).chain(state.kept());
-        let report = Report {
+        Report {
             incarnation: self.incarnation,
-            seq: self.seq,
+            seq: 0,
             nodes: self.facts.nodes(),
             release: self.applied.clone(),
             components: state.components(&self.facts.troubles()),
             stalled: stalled.cloned().collect::<Vec<_>>().join("; "),
             events: Vec::new(),
-        };
-        drop(state);
-        self.uplink.report(report);
+        }
     }
 
     fn event(&self, severity: EventSeverity, reason: &str, regarding: String, message: String) {

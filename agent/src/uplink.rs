@@ -1,6 +1,5 @@
 //! The line to the leads: a long poll that brings hints of new releases, and reports, of which only the newest counts.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,11 +10,12 @@ use qonnect_schema::api::{Grant, Heartbeat, Problem, Registration, ReleaseHint, 
 use reqwest::{Certificate, Client, RequestBuilder};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Config;
+use crate::outbox::Outbox;
 
 /// Until a lead says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -24,8 +24,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// The oldest go first: while the leads are away, what is new matters more.
-const EVENTS_MAX: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -35,15 +33,6 @@ pub(crate) enum Error {
     Unreachable(String),
     #[error("the lead refuses ({code}): {message}")]
     Refused { code: u16, message: String },
-}
-
-/// What is to be told. A newer report replaces an older one that was not sent yet; events add up.
-#[derive(Default)]
-struct Outbox {
-    report: Option<Report>,
-    events: VecDeque<ReportedEvent>,
-    /// How many events went before the first of these.
-    gone: u64,
 }
 
 pub(crate) struct Uplink {
@@ -93,20 +82,13 @@ impl Uplink {
 
     /// Hands over the newest state; it is sent as soon as the one before is acknowledged.
     pub(crate) fn report(&self, report: Report) {
-        let mut outbox = lock(&self.outbox);
-        outbox.report = Some(report);
-        drop(outbox);
+        lock(&self.outbox).put(report);
         self.filled.notify_one();
     }
 
     /// An event goes out with the next report.
     pub(crate) fn event(&self, event: ReportedEvent) {
-        let mut outbox = lock(&self.outbox);
-        if outbox.events.len() == EVENTS_MAX {
-            outbox.events.pop_front();
-            outbox.gone += 1;
-        }
-        outbox.events.push_back(event);
+        lock(&self.outbox).event(event);
     }
 
     pub(crate) fn saw(&self, mark: Mark) {
@@ -144,6 +126,7 @@ impl Uplink {
                         info!("a lead answers again");
                     }
                     if !registered {
+                        lock(&self.outbox).tell_again();
                         self.filled.notify_one();
                     }
                     registered = !grant.register;
@@ -181,40 +164,27 @@ impl Uplink {
     /// Sends what lies in the outbox, one report at a time.
     async fn tell(&self) {
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
+        let mut failing = false;
         loop {
             self.filled.notified().await;
-            while let Some((report, events)) = self.next_report() {
+            // The lock ends before the wait.
+            let next = || lock(&self.outbox).next();
+            while let Some((report, last)) = next() {
                 match self.put("report", &report).await {
                     Ok(_) => {
                         backoff.succeeded();
-                        self.told(report.seq, events);
+                        failing = false;
+                        debug!(seq = report.seq, "report acknowledged");
+                        lock(&self.outbox).arrived(report.seq, last);
                     }
                     Err(error) => {
-                        warn!(%error, seq = report.seq, "report not delivered, will retry with the newest");
+                        if !std::mem::replace(&mut failing, true) {
+                            warn!(%error, seq = report.seq, "report not delivered, will retry with the newest");
+                        }
                         tokio::time::sleep(backoff.failed()).await;
                     }
                 }
             }
-        }
-    }
-
-    /// The newest report with all events, and the number of its last event.
-    fn next_report(&self) -> Option<(Report, u64)> {
-        let outbox = lock(&self.outbox);
-        let mut report = outbox.report.clone()?;
-        report.events = outbox.events.iter().cloned().collect();
-        let last = outbox.gone + report.events.len() as u64;
-        Some((report, last))
-    }
-
-    fn told(&self, seq: u64, last: u64) {
-        let mut outbox = lock(&self.outbox);
-        // Some of them may have been dropped for newer ones meanwhile.
-        let events = last.saturating_sub(outbox.gone) as usize;
-        outbox.events.drain(..events);
-        outbox.gone = outbox.gone.max(last);
-        if outbox.report.as_ref().is_some_and(|report| report.seq == seq) {
-            outbox.report = None;
         }
     }
 

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::client::Cluster;
 use super::kinds::Served;
 use super::problem;
+use crate::backoff::Backoff;
 
 /// Small pages: a list is never held whole, however many objects a kind has.
 const PAGE: u32 = 50;
@@ -49,6 +50,7 @@ impl Cluster {
         seen: mpsc::Sender<Seen>,
     ) {
         let group = api_version.split_once('/').map_or("", |(group, _)| group).to_string();
+        let mut backoff = Backoff::new(Duration::from_secs(1), UNSERVED);
         let served = loop {
             match self.kinds.find(&self.client, &api_version, &kind).await {
                 Ok(Some(served)) => break served,
@@ -62,7 +64,7 @@ impl Cluster {
                 }
                 Err(error) => {
                     warn!(kind, error = problem::message(&error), "kind not found, will retry");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(backoff.failed()).await;
                 }
             }
         };

@@ -229,6 +229,12 @@ async fn a_definition_is_served_before_the_pass_goes_on_and_an_unknown_kind_hold
     let lamps = world.get(DEFINITION, "lamps.example.com").await.unwrap();
     let map = world.get(CONFIG_MAP, "light").await.unwrap();
     assert!(version(&lamps).parse::<u64>().unwrap() < version(&map).parse::<u64>().unwrap());
+
+    // The watches outlive a restart of the API server.
+    world.plane.stop();
+    world.plane.resume().await;
+    merge(&world, CONFIG_MAP, "light", json!({"data": {"key": "meddled"}})).await;
+    world.event("DriftCorrected", "ConfigMap shop/light: /data/key was changed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

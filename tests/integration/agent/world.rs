@@ -13,7 +13,7 @@ use qonnect_schema::api::{ReleaseHint, Report};
 use qonnect_schema::documents::release::{ReleaseSpec, ReleasedApplication, Removal, RemovalCause};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
-use qonnect_tests::control_plane::ControlPlane;
+use qonnect_tests::controlplane::ControlPlane;
 use qonnect_tests::process::{Process, run_command};
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::{folder, programs};
@@ -25,7 +25,7 @@ pub(super) const CLUSTER: &str = "fog";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct World {
-    _plane: ControlPlane,
+    pub(super) plane: ControlPlane,
     pub(super) client: kube::Client,
     pub(super) lead: Lead,
     folder: PathBuf,
@@ -66,7 +66,7 @@ impl World {
         std::fs::write(folder.join("agent.yaml"), config.to_string()).unwrap();
         let client = plane.client().await;
         Self {
-            _plane: plane,
+            plane,
             client,
             lead,
             folder,

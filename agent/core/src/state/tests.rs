@@ -146,6 +146,20 @@ fn what_the_server_changes_by_itself_is_no_drift() {
 }
 
 #[test]
+fn after_a_restart_the_servers_own_changes_are_no_meddling() {
+    let object = config("web", "a", "1");
+    let mut state = State::default();
+    state.adopt(release(1, vec![object.clone()], &[]));
+    apply_all(&mut state, 1, 0);
+    let mut state = State::new(state.inventory().clone(), Limits::default());
+    state.adopt(release(1, vec![object.clone()], &[]));
+    state.observe(&object.id, &live(&object, 2, "normalised"));
+    let stages = state.to_apply(0);
+    state.applied(&stages[0][0], &live(&object, 2, "normalised"), 0);
+    assert!(state.take_notices().is_empty() && state.to_apply(0).is_empty());
+}
+
+#[test]
 fn what_a_list_does_not_show_is_gone() {
     let mut state = State::default();
     let objects = [config("web", "a", "1"), config("web", "b", "1")];

@@ -116,10 +116,12 @@ impl State {
         if self.desired(&desired.id).is_none_or(|wanted| wanted.hash != desired.hash) {
             return;
         }
-        if let Some(damage) = &apply.repair {
+        let settled = drift::differences(&desired.object(), object);
+        if let Some(damage) = &apply.repair
+            && !self.is_the_servers_doing(&desired.id, &settled)
+        {
             self.repaired(desired, damage, now);
         }
-        let settled = drift::differences(&desired.object(), object);
         match settled.is_empty() {
             true => drop(self.settled.remove(&desired.id)),
             false => drop(self.settled.insert(desired.id.clone(), settled)),
@@ -158,6 +160,11 @@ impl State {
         };
         self.others.remove(&id);
         self.live.remove(&id);
+    }
+
+    /// Applying again changed nothing: a webhook or a default of the server insists, and nobody meddled.
+    fn is_the_servers_doing(&self, id: &ObjectId, settled: &[String]) -> bool {
+        self.live.get(id).is_some_and(|live| live.drift == settled && !settled.is_empty())
     }
 
     /// What was done to an object that was in place.
