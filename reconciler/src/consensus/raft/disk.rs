@@ -28,6 +28,9 @@ pub(super) mod fact {
 /// Writes in one transaction at most: bounds the memory of a burst.
 const BATCH_MAX: usize = 1_024;
 
+/// Pages of the file kept in memory; what is asked often is mirrored above.
+const CACHE_BYTES: usize = 16 << 20;
+
 /// A write; each but `Hint` is answered after it is synced.
 pub(super) enum Write {
     Append {
@@ -130,7 +133,8 @@ impl Disk {
 
 fn open(path: &Path) -> Result<Database, redb::Error> {
     // The log is small: looking at every page costs milliseconds, and a flipped bit is found before it counts.
-    let database = Database::builder().set_check_integrity_on_open(true).create(path)?;
+    let mut builder = Database::builder();
+    let database = builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES).create(path)?;
     let transaction = begin(&database)?;
     transaction.open_table(LOG)?;
     transaction.open_table(FACTS)?;
