@@ -7,3 +7,4 @@ mod control_plane;
 mod git;
 mod kind_clusters;
 mod lead;
+mod sim;

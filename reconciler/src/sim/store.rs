@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::kinds::KindId;
 
 /// Changes that each collection remembers; a watch from before them is told to list again.
-const HISTORY: usize = 8192;
+const HISTORY: usize = 2048;
 
 /// What names an object inside a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -62,6 +62,11 @@ impl ControlPlane {
         &self.name
     }
 
+    /// The 20 of 1.20.
+    pub fn minor(&self) -> u32 {
+        self.assets.minor
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.folder.join("kubeconfig")

@@ -258,3 +258,124 @@ pub(in crate::sim) fn same_but_for_times(a: &Value, b: &Value) -> bool {
         && a.iter().filter_map(others).eq(b.iter().filter_map(others))
         && metadata(a) == metadata(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::shapes::builtin;
+    use super::*;
+
+    fn manager(name: &str) -> Manager<'_> {
+        Manager { name, api_version: "apps/v1", subresource: "", time: "2026-01-01T00:00:00Z" }
+    }
+
+    fn deployment(replicas: Value, containers: Value) -> Value {
+        let mut object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        });
+        if !replicas.is_null() {
+            object["spec"]["replicas"] = replicas;
+        }
+        object
+    }
+
+    fn applied(live: Option<&Value>, config: &Value, name: &str, force: bool) -> Result<Value, Value> {
+        let shape = builtin("apps", "Deployment");
+        apply(live, config, &shape, &manager(name), force)
+            .map_err(|conflicts| Status::from(conflicts).to_value())
+    }
+
+    fn owners(object: &Value) -> Vec<String> {
+        let show = |entry: Entry| format!("{}: {}", entry.shown(), entry.set.paths().join(" "));
+        read(object).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_field_with_another_value_conflicts_until_it_is_forced() {
+        let live = applied(None, &deployment(json!(1), json!([{"name": "a", "image": "a:1"}])), "one", false)
+            .unwrap();
+        let other = deployment(json!(2), json!([{"name": "a", "image": "a:2"}]));
+        let refused = applied(Some(&live), &other, "two", false).unwrap_err();
+        assert_eq!(
+            refused["message"],
+            "Apply failed with 2 conflicts: conflicts with \"one\":\n- .spec.replicas\n\
+             - .spec.template.spec.containers[name=\"a\"].image"
+        );
+        let forced = applied(Some(&live), &other, "two", true).unwrap();
+        assert_eq!(forced["spec"]["replicas"], 2);
+        assert!(owners(&forced)[0].starts_with("\"one\": "), "{:?}", owners(&forced));
+        assert!(!owners(&forced)[0].contains(".spec.replicas"), "{:?}", owners(&forced));
+    }
+
+    #[test]
+    fn the_same_value_is_shared_and_stays_until_the_last_owner_lets_go() {
+        let both = deployment(json!(1), json!([]));
+        let live = applied(None, &both, "one", false).unwrap();
+        let live = applied(Some(&live), &both, "two", false).unwrap();
+        let live = applied(Some(&live), &deployment(json!(null), json!([])), "one", false).unwrap();
+        assert_eq!(live["spec"]["replicas"], 1);
+        let live = applied(Some(&live), &deployment(json!(null), json!([])), "two", false).unwrap();
+        assert_eq!(live["spec"].get("replicas"), None);
+        assert_eq!(live["metadata"]["name"], "d", "what names an object is nobody's to remove");
+    }
+
+    #[test]
+    fn an_item_that_is_no_longer_applied_goes_with_its_defaults_but_not_what_others_own() {
+        let two = json!([{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}, {"name": "c", "image": "c:1"}]);
+        let mut live = applied(None, &deployment(json!(null), two), "one", false).unwrap();
+        for at in 0..3 {
+            live["spec"]["template"]["spec"]["containers"][at]["imagePullPolicy"] = "IfNotPresent".into();
+        }
+        let env = deployment(json!(null), json!([{"name": "b", "env": [{"name": "E", "value": "1"}]}]));
+        let live = applied(Some(&live), &env, "two", false).unwrap();
+        let less = deployment(json!(null), json!([{"name": "c", "image": "c:1"}]));
+        let live = applied(Some(&live), &less, "one", false).unwrap();
+        assert_eq!(
+            live["spec"]["template"]["spec"]["containers"],
+            json!([
+                {"name": "b", "env": [{"name": "E", "value": "1"}], "imagePullPolicy": "IfNotPresent"},
+                {"name": "c", "image": "c:1", "imagePullPolicy": "IfNotPresent"},
+            ])
+        );
+    }
+
+    #[test]
+    fn an_update_takes_what_it_changes_and_only_that() {
+        let shape = builtin("apps", "Deployment");
+        let live = applied(None, &deployment(json!(1), json!([{"name": "a", "image": "a:1"}])), "one", false)
+            .unwrap();
+        let mut scaled = live.clone();
+        scaled["spec"]["replicas"] = 5.into();
+        update(&live, &mut scaled, &shape, &Manager { subresource: "scale", ..manager("hand") });
+        assert_eq!(owners(&scaled)[1], "\"hand\" with subresource \"scale\" using apps/v1: .spec.replicas");
+        let refused = applied(Some(&scaled), &deployment(json!(1), json!([])), "one", false).unwrap_err();
+        assert_eq!(
+            refused["details"]["causes"][0]["message"],
+            "conflict with \"hand\" with subresource \"scale\" using apps/v1"
+        );
+    }
+
+    #[test]
+    fn the_same_apply_again_changes_nothing() {
+        let config = deployment(json!(1), json!([{"name": "a", "ports": [{"containerPort": 80}]}]));
+        let live = applied(None, &config, "one", false).unwrap();
+        let later = Manager { time: "2027-01-01T00:00:00Z", ..manager("one") };
+        assert_eq!(apply(Some(&live), &config, &builtin("apps", "Deployment"), &later, false).unwrap(), live);
+    }
+
+    #[test]
+    fn applied_items_keep_their_order_and_foreign_ones_their_place() {
+        let list = |names: &[&str]| {
+            deployment(json!(null), names.iter().map(|name| json!({"name": name})).collect())
+        };
+        let live = applied(None, &list(&["a", "x", "b"]), "one", false).unwrap();
+        let live = applied(Some(&live), &list(&["b", "n", "a"]), "two", false).unwrap();
+        let names: Vec<_> = live["spec"]["template"]["spec"]["containers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| &c["name"])
+            .collect();
+        assert_eq!(names, ["b", "n", "a", "x"]);
+    }
+}
