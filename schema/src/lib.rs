@@ -4,6 +4,7 @@
 //! [`Release`]; [`Snapshot`] carries the Knowledge Base; [`api`] is what agents and readers exchange with leads.
 
 pub mod api;
+pub mod claims;
 pub mod documents;
 pub mod epoch;
 pub mod json_schema;

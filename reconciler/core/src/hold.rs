@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::{RevisionRecord, Verdict};
+use qonnect_schema::claims::clashes;
 use qonnect_schema::diagnostic::{Diagnostic, Severity};
 use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::layout;
@@ -75,12 +76,16 @@ impl Effective {
         older: BTreeMap<String, Arc<ApplicationSource>>,
         knowledge: &Knowledge,
     ) -> Self {
-        combined(base.revision, &base.faulty, |name| older.get(name).cloned(), knowledge)
+        let before = Revision { applications: older, ..base.revision.clone() };
+        let before = Self { revision: Arc::new(before), frozen: BTreeSet::new() };
+        let Candidate { revision, faulty, .. } = hold_clashing(&base, Some(&before));
+        combined(revision, &faulty, |name| before.revision.applications.get(name).cloned(), knowledge)
     }
 }
 
 /// Judges a commit against what counted before.
 pub fn judge(candidate: &Candidate, before: Option<&Effective>, knowledge: &Knowledge) -> Judged {
+    let candidate = &hold_clashing(candidate, before);
     let mut record = RevisionRecord {
         commit: candidate.revision.commit.clone(),
         subject: candidate.subject.clone(),
@@ -124,6 +129,51 @@ pub fn allowed_removals(message: &str) -> usize {
     let trailers = message.lines().filter_map(|line| line.trim().split_once(':'));
     let allowed = trailers.filter(|(key, _)| key.eq_ignore_ascii_case(ALLOW_REMOVALS));
     allowed.filter_map(|(_, number)| number.trim().parse().ok()).max().unwrap_or(0)
+}
+
+/// What is held keeps its objects and node ports: an application that takes them over in this commit is held, too.
+fn hold_clashing(candidate: &Candidate, before: Option<&Effective>) -> Candidate {
+    let mut candidate = candidate.clone();
+    let old = |name: &String| Some((name.clone(), before?.revision.applications.get(name)?.clone()));
+    loop {
+        let mut together = candidate.revision.applications.clone();
+        together.extend(candidate.faulty.iter().filter_map(old));
+        let mut more = false;
+        // Without anything held, checking the commit has found every clash.
+        let clashes = match candidate.faulty.is_empty() {
+            true => Vec::new(),
+            false => clashes(&together, &candidate.revision.fleet.cluster_scoped),
+        };
+        for clash in clashes {
+            let (first, second) = (&clash.first.0, &clash.second.0);
+            let Some((fresh, holder)) = [(second, &clash.first), (first, &clash.second)]
+                .into_iter()
+                .find(|(name, _)| !candidate.faulty.contains(*name))
+            else {
+                continue;
+            };
+            candidate.findings.push(taken(&clash.thing, fresh, holder));
+            candidate.revision.applications.remove(fresh);
+            candidate.faulty.insert(fresh.clone());
+            more = true;
+        }
+        if !more {
+            return candidate;
+        }
+    }
+}
+
+fn taken(thing: &str, application: &str, holder: &(String, String)) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code: "duplicate-object".into(),
+        file: format!("{}/{application}/{}", layout::APPLICATIONS, layout::APPLICATION),
+        place: None,
+        pointer: String::new(),
+        message: format!("{thing} still belongs to the component `{}` of `{}`", holder.1, holder.0),
+        help: Some(format!("mend `{}`, which is held at an older commit", holder.0)),
+        application: Some(application.into()),
+    }
 }
 
 /// A revision with each faulty application at the source that counted before, or frozen if there is none.

@@ -26,8 +26,6 @@ mod shape;
 mod tests;
 mod words;
 
-pub use claims::{Clash, clashes};
-
 /// What a commit of the spec branch says, and what is wrong with it.
 ///
 /// Guarantees: the same tree, commit and time give the same result. Reading is bounded by [`crate::yaml::Limits`]

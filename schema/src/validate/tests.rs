@@ -3,6 +3,7 @@
 use cases::{APPLICATION_CASES, FLEET_CASES, WARNING_CASES};
 
 use super::*;
+use crate::claims::clashes;
 use crate::diagnostic::Severity;
 use crate::tree::Entry;
 

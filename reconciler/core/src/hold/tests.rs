@@ -1,5 +1,6 @@
 use qonnect_schema::documents::application::{ApplicationSpec, Objectives};
 use qonnect_schema::documents::placement::{ComponentPlacement, PlacementSpec};
+use qonnect_schema::manifest::Manifest;
 use qonnect_schema::{Application, Cluster, ClusterSpec, Epoch, Placement};
 use serde_json::json;
 
@@ -94,6 +95,33 @@ fn a_faulty_application_that_runs_without_a_readable_source_is_frozen() {
     let faulty = BTreeSet::from(["a".to_owned(), "new".to_owned()]);
     let judged = judge(&Candidate { faulty, ..candidate("r2", &[]) }, None, &placed("a", "fog"));
     assert_eq!(judged.effective.unwrap().frozen, BTreeSet::from(["a".to_owned()]));
+}
+
+fn with_service(source: &ApplicationSource) -> Arc<ApplicationSource> {
+    let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db"}});
+    let mut source = source.clone();
+    source.application.spec.namespace = Some("shared".into());
+    source.manifests =
+        BTreeMap::from([("web".into(), vec![Manifest { path: "m".into(), document: 0, object }])]);
+    Arc::new(source)
+}
+
+#[test]
+fn what_a_held_application_keeps_nobody_takes_over() {
+    let mut first = candidate("r1", &["a", "b"]);
+    first.revision.applications.insert("b".into(), with_service(&source("b", "r1", &["web"])));
+    let before = judge(&first, None, &Knowledge::default()).effective.unwrap();
+
+    let mut second = candidate("r2", &["a"]);
+    second.revision.applications.insert("a".into(), with_service(&source("a", "r2", &["web"])));
+    second.faulty = BTreeSet::from(["b".to_owned()]);
+    let judged = judge(&second, Some(&before), &Knowledge::default());
+
+    assert_eq!(judged.record.held, ["a", "b"]);
+    let effective = judged.effective.unwrap();
+    assert_eq!(effective.revision.applications["a"].commit, "r1");
+    let older = before.revision.applications.clone();
+    assert_eq!(Effective::restored(second, older, &Knowledge::default()), effective);
 }
 
 #[test]
