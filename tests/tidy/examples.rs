@@ -63,7 +63,8 @@ fn kind_creates_the_clusters_of_the_example_with_the_same_rates() {
 
 fn names(folder: &str) -> BTreeSet<String> {
     let files = std::fs::read_dir(repository().join(folder)).expect("the folder exists");
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names =
+        files.map(|file| file.expect("a folder lists").file_name().into_string().expect("names are UTF-8"));
     names.map(|name| name.trim_end_matches(".yaml").to_owned()).collect()
 }
 

@@ -13,7 +13,7 @@ use qonnect_schema::api::{ReleaseHint, Report};
 use qonnect_schema::documents::release::{ReleaseSpec, ReleasedApplication, Removal, RemovalCause};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
-use qonnect_tests::controlplane::ControlPlane;
+use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::process::{Process, run_command};
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::{folder, programs};

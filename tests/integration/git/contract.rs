@@ -89,7 +89,7 @@ fn what_was_published_is_fetched_whole(server: &Server) {
     let tree = reader.tree(&second, "clusters/a", &Limits::default()).unwrap();
     let read: Vec<_> = tree.iter().map(|(path, entry)| (path.as_str(), entry.bytes().unwrap())).collect();
     assert_eq!(read, [("deep/er/y.yaml", &b"y: 1"[..]), ("x.yaml", b"x: 1")]);
-    assert_eq!(reader.commit(&second).unwrap().parents, [first.clone()]);
+    assert_eq!(reader.commit(&second).unwrap().parents, std::slice::from_ref(&first));
     assert!(reader.descends(&second, &first).unwrap() && !reader.descends(&first, &second).unwrap());
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
-use openraft::vote::RaftVote;
+use openraft::vote::RaftLeaderId;
 use openraft::vote::leader_id_adv::CommittedLeaderId;
 use openraft::{EntryPayload, RaftLogReader, StorageError};
 use qonnect_core::knowledge::{Change, Command};
