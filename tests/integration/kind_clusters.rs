@@ -3,7 +3,7 @@
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
-use qonnect_schema::yaml;
+use qonnect_schema::yaml::{self, Dialect, Limits, Node};
 use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::folder::repository;
 
@@ -47,9 +47,12 @@ fn manifests() -> Vec<(String, DynamicObject)> {
     let files = ["lead/lead.yaml", "agent/rbac.yaml", "agent/agent.yaml"];
     let read = |file: &str| {
         let text = std::fs::read_to_string(repository().join("kind-clusters").join(file)).unwrap();
-        let documents = text.split("\n---\n").map(|document| {
-            (file.to_owned(), yaml::from_str(document).unwrap_or_else(|error| panic!("{file}: {error}")))
-        });
+        let (documents, faults) = yaml::parse(text.as_bytes(), Dialect::Kubernetes, &Limits::DEFAULT);
+        assert!(faults.is_empty(), "{file}: {faults:?}");
+        let object = |document: Node| {
+            serde_json::from_value(document.into_value()).unwrap_or_else(|error| panic!("{file}: {error}"))
+        };
+        let documents = documents.into_iter().map(|document| (file.to_owned(), object(document)));
         documents.collect::<Vec<_>>()
     };
     files.into_iter().flat_map(read).collect()

@@ -26,6 +26,15 @@ fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     addr
 }
 
+const ADVERTISEMENT: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n";
+
+/// To close with unread bytes would reset the connection before the answer is read.
+fn read_request(stream: &TcpStream) {
+    let lines = BufReader::new(stream).lines();
+    lines.take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).for_each(drop);
+}
+
 fn silent() -> SocketAddr {
     server(|mut stream| drop(std::io::copy(&mut stream, &mut std::io::sink())))
 }
@@ -70,17 +79,28 @@ fn a_silent_ssh_server_ends_at_the_deadline() {
 #[test]
 fn a_server_that_drips_ends_at_the_deadline() {
     let dripping = server(|mut stream| {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n";
-        let mut alive = stream.write_all(head.as_bytes()).is_ok();
-        while alive {
-            // It never ends, and is never silent for long.
-            alive = stream.write_all(b"0").is_ok();
+        // A line of 65,516 bytes that never ends, and is never silent for long.
+        let mut alive =
+            stream.write_all(format!("{ADVERTISEMENT}001e# service=git-upload-pack\n0000fff0").as_bytes());
+        while alive.is_ok() {
+            alive = stream.write_all(b"0");
             std::thread::sleep(Duration::from_millis(50));
         }
     });
     let mut mirror = mirror(format!("http://{dripping}/fleet.git"), Credentials::None);
     let fetched = in_time(|| mirror.fetch("deploy", Depth::Full, SHORT));
-    assert!(fetched.is_err());
+    assert!(matches!(fetched, Err(Error::Deadline { .. })), "{fetched:?}");
+}
+
+#[test]
+fn an_advertisement_without_its_heading_is_no_empty_repository() {
+    let zeros = server(|mut stream| {
+        read_request(&stream);
+        stream.write_all(format!("{ADVERTISEMENT}00000000").as_bytes()).ok();
+    });
+    let mut mirror = mirror(format!("http://{zeros}/fleet.git"), Credentials::None);
+    let fetched = mirror.fetch("deploy", Depth::Full, PATIENCE);
+    assert!(matches!(fetched, Err(Error::Protocol { .. })), "{fetched:?}");
 }
 
 #[test]
@@ -160,11 +180,7 @@ fn the_same_breaks_over_the_plain_protocol_are_unknown_too() {
 #[test]
 fn a_page_instead_of_git_is_said_to_be_no_repository() {
     let page = server(|mut stream| {
-        // Closing with unread bytes would reset the connection before the page is read.
-        BufReader::new(&stream)
-            .lines()
-            .take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty()))
-            .count();
+        read_request(&stream);
         let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\nhello";
         stream.write_all(page.as_bytes()).ok();
     });

@@ -63,7 +63,7 @@ async fn watched(client: Client) -> Vec<String> {
     let maps: Api<ConfigMap> = Api::namespaced(client, "watched");
     let start = maps.list(&Default::default()).await.unwrap().metadata.resource_version.unwrap();
     let params = PatchParams::apply("t");
-    let map = |label: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"app": label}}});
+    let map = |label: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"app": label}}});
     for label in ["x", "x", "y", "x"] {
         maps.patch("a", &params, &Patch::Apply(&map(label))).await.unwrap();
     }

@@ -110,6 +110,11 @@ impl References {
     fn read(from: &mut dyn Read, heading: bool, deadline: Deadline) -> Result<Self, Error> {
         let mut next = || packet::read(from).map_err(|error| deadline.explain(&error));
         if heading {
+            // Without this look, any page of zeros would pass for a repository without branches.
+            match next()? {
+                Packet::Line(line) if line.starts_with(b"# service=") => {}
+                _ => return Err(Error::Protocol { detail: "an advertisement without its heading".into() }),
+            }
             while next()? != Packet::Flush {}
         }
         let mut tips = BTreeMap::new();
