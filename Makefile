@@ -4,7 +4,7 @@ CARGO   := cargo
 CLASSES ?= planning properties integration e2e tidy
 export CARGO_TERM_COLOR ?= always
 
-.PHONY: help demo test setup check fix gen bench soak dist
+.PHONY: help demo test setup check fix gen bench dist
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
