@@ -1,37 +1,38 @@
 //! Plans made for readers: scored now, thrown away afterwards.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use qonnect_core::placement::{Plan, plan};
+use qonnect_core::placement::{self, ApplicationPlan};
 use qonnect_schema::{Placement, PlacementSpec};
 use tokio::sync::OnceCell;
 
 use super::problem::Refusal;
 use super::shared::Shared;
 
-/// One plan for all who ask between two changes of its input.
+/// One explanation of an application for all who ask between two changes of its input.
 #[derive(Default)]
-pub(super) struct Explanations(Mutex<Option<(Input, Planned)>>);
+pub(super) struct Explanations(Mutex<(Input, BTreeMap<String, Planned>)>);
 
 /// Filled by the first who asks; the others wait for it.
-type Planned = Arc<OnceCell<Arc<Plan>>>;
+type Planned = Arc<OnceCell<Option<ApplicationPlan>>>;
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 struct Input {
     commit: String,
     index: u64,
 }
 
 impl Explanations {
-    fn cell(&self, input: Input) -> Planned {
+    fn cell(&self, input: Input, application: &str) -> Planned {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*newest {
-            Some((known, cell)) if *known == input => cell.clone(),
-            _ => newest.insert((input, Arc::default())).1.clone(),
+        if newest.0 != input {
+            *newest = (input, BTreeMap::new());
         }
+        newest.1.entry(application.to_owned()).or_default().clone()
     }
 }
 
@@ -51,18 +52,17 @@ pub(super) async fn explain(
     if !revision.applications.contains_key(&application) {
         return Err(unknown());
     }
-    let cell = shared.explanations.cell(Input { commit: revision.commit.clone(), index: knowledge.index });
+    let input = Input { commit: revision.commit.clone(), index: knowledge.index };
+    let cell = shared.explanations.cell(input, &application);
     let planned = cell.get_or_try_init(|| {
-        let (revision, snapshot) = (revision.clone(), knowledge.clone());
+        let (revision, knowledge, name) = (revision.clone(), knowledge.clone(), application.clone());
         async move {
-            let planning =
-                tokio::task::spawn_blocking(move || Arc::new(plan(&revision, &snapshot.snapshot())));
-            planning
+            tokio::task::spawn_blocking(move || placement::explain(&revision, &knowledge.snapshot(), &name))
                 .await
                 .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "PlanFailed", "planning failed"))
         }
     });
-    let planned = planned.await?.applications.get(&application).cloned().ok_or_else(unknown)?;
+    let planned = planned.await?.clone().ok_or_else(unknown)?;
     let mut components = planned.components;
     if let Some(deployed) = knowledge.placements.get(&application) {
         for (name, component) in &mut components {
