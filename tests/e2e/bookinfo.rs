@@ -12,12 +12,12 @@ use qonnect_schema::api::Verdict;
 use qonnect_tests::wait::wait_for;
 use serde_json::json;
 
-use crate::fleet::{PATIENCE, fleet, on_cost, on_energy};
+use crate::fleet::{PATIENCE, fleet, on_cost, on_energy, reviews_port};
 
 #[tokio::test]
 async fn callers_find_a_component_in_their_own_cluster_and_in_another() {
     let fleet = fleet().await;
-    let _world = fleet.world_with_bookinfo("addresses").await;
+    let world = fleet.world_with_bookinfo("addresses").await;
 
     let near = environment(&fleet.client("fog-energy").await, "reviews-v2").await;
     let far = environment(&fleet.client("cloud-energy").await, "productpage-v1").await;
@@ -25,10 +25,11 @@ async fn callers_find_a_component_in_their_own_cluster_and_in_another() {
     assert_eq!(near["RATINGS_HOSTNAME"], "ratings");
     assert_eq!(near["RATINGS_SERVICE_PORT"], "9080");
     assert_eq!(far["REVIEWS_HOSTNAME"], "fog-energy-worker");
-    assert_eq!(far["REVIEWS_SERVICE_PORT"], "30081");
+    let port = reviews_port(&world.checkout);
+    assert_eq!(far["REVIEWS_SERVICE_PORT"], port);
     let services: Api<Service> = Api::namespaced(fleet.client("fog-energy").await, "bookinfo");
     let exposed = services.get("reviews-qonnect").await.unwrap().spec.unwrap();
-    assert_eq!(exposed.ports.unwrap()[0].node_port, Some(30081));
+    assert_eq!(exposed.ports.unwrap()[0].node_port.map(|port| port.to_string()), Some(port));
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 use qonnect_schema::api::Verdict;
 use qonnect_tests::git::Checkout;
 
+use crate::fleet::reviews_port;
+
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) spoil: fn(&Checkout),
@@ -69,7 +71,7 @@ pub(crate) const FAULTS: [Fault; 24] = [
         repo.edit(APPLICATION, "maxLatency: 40ms", "maxLatency: soon");
     }),
     held("a node port that Kubernetes refuses", "out-of-range", APPLICATION, "nodePort: 80}", |repo| {
-        repo.edit(APPLICATION, "nodePort: 30081", "nodePort: 80");
+        repo.edit(APPLICATION, &format!("nodePort: {}", reviews_port(repo)), "nodePort: 80");
     }),
     held("a Service that is not there", "unknown-service", APPLICATION, "service: review,", |repo| {
         repo.edit(APPLICATION, "service: reviews,", "service: review,");

@@ -1,6 +1,7 @@
 //! Three real control planes with one node each, shared by all cases, one case at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -12,6 +13,7 @@ use kube::discovery::pinned_kind;
 use qonnect_schema::{Cluster, yaml};
 use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::folder::repository;
+use qonnect_tests::git::Checkout;
 use qonnect_tests::kubelet::{Kubelets, NodeSpec};
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::world::World;
@@ -106,6 +108,10 @@ impl Fleet {
                 std::fs::remove_file(world.checkout.folder().join("clusters").join(file)).unwrap();
             }
         }
+        // An API server may keep the node port of a deleted Service for some rounds of its repair loop.
+        static WORLDS: AtomicU16 = AtomicU16::new(300);
+        let ports = format!("nodePort: {}", WORLDS.fetch_add(1, Ordering::Relaxed));
+        world.checkout.edit("apps/bookinfo/application.yaml", "nodePort: 300", &ports);
         // There is no edge cluster among the three.
         world.checkout.edit("apps/bookinfo/application.yaml", "tiers: [edge]", "tiers: [fog]");
         std::fs::rename(world.checkout.folder().join("apps"), world.checkout.folder().join("later")).unwrap();
@@ -237,4 +243,11 @@ fn objects_of(component: &str) -> Vec<String> {
         objects.push(format!("Service bookinfo/{component}-qonnect"));
     }
     objects
+}
+
+/// Each world has node ports of its own: that of `reviews`.
+pub(crate) fn reviews_port(checkout: &Checkout) -> String {
+    let text = checkout.read("apps/bookinfo/application.yaml");
+    let (_, after) = text.split_once("service: reviews, nodePort: ").expect("the example exposes reviews");
+    after.chars().take_while(char::is_ascii_digit).collect()
 }
