@@ -134,20 +134,8 @@ fn spec<'a>(revision: Option<&'a Revision>, cluster: &str) -> Option<&'a Cluster
 fn nodes_of(spec: Option<&ClusterSpec>, state: &ClusterState) -> Vec<Node> {
     match &state.nodes {
         Some(nodes) => nodes.clone(),
-        None => spec.into_iter().flat_map(|spec| &spec.nodes).flat_map(declared).collect(),
+        None => spec.into_iter().flat_map(|spec| &spec.nodes).flat_map(DeclaredNode::nodes).collect(),
     }
-}
-
-fn declared(node: &DeclaredNode) -> impl Iterator<Item = Node> {
-    (1..=node.count).map(move |number| Node {
-        name: if node.count == 1 { node.name.clone() } else { format!("{}-{number}", node.name) },
-        allocatable: Resources { cpu: node.cpu, memory: node.memory, storage: node.storage, pods: node.pods },
-        ready: true,
-        energy: node.energy,
-        price: node.price,
-        bandwidth: node.bandwidth,
-        ..Default::default()
-    })
 }
 
 /// What a node that takes pods leaves to us.

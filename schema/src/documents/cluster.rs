@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document;
+use super::snapshot::{Node, Resources};
 use crate::units::{Bandwidth, Bytes, Cpu, EnergyRate, Latency, Money};
 
 document!(
@@ -113,6 +114,26 @@ pub struct DeclaredNode {
     pub price: Option<Money>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<Bandwidth>,
+}
+
+impl DeclaredNode {
+    /// The nodes as an agent would report them; of several alike each gets a number.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        (1..=self.count).map(|number| Node {
+            name: if self.count == 1 { self.name.clone() } else { format!("{}-{number}", self.name) },
+            allocatable: Resources {
+                cpu: self.cpu,
+                memory: self.memory,
+                storage: self.storage,
+                pods: self.pods,
+            },
+            ready: true,
+            energy: self.energy,
+            price: self.price,
+            bandwidth: self.bandwidth,
+            ..Default::default()
+        })
+    }
 }
 
 fn one() -> u32 {

@@ -45,7 +45,7 @@ pub(super) fn refused<'a>(problem: &Problem<'a>, item: usize, member: usize) -> 
     }
 }
 
-/// What runs on a silent cluster stays there for now, unless a person wants it to go.
+/// What runs on a silent cluster stays there, unless a person wants it to go.
 pub(super) fn is_pinned(problem: &Problem<'_>, item: usize, home: usize) -> bool {
     matches!(problem.members[home].status, ClusterStatus::Suspect | ClusterStatus::Lost)
         && refused_there(problem, item, home).is_none()

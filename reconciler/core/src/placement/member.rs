@@ -85,7 +85,7 @@ impl<'a> Member<'a> {
         let price = signals.prices.get(name).copied();
         let mut nodes = match state.and_then(|state| state.nodes.clone()) {
             Some(nodes) => nodes,
-            None => cluster.spec.nodes.iter().flat_map(declared).collect(),
+            None => cluster.spec.nodes.iter().flat_map(DeclaredNode::nodes).collect(),
         };
         nodes.sort_by(|a, b| a.name.cmp(&b.name));
         for node in nodes {
@@ -125,17 +125,4 @@ impl<'a> Member<'a> {
         };
         self.unusable.push((node.name.clone(), reason));
     }
-}
-
-/// A declared node as an agent would report it; of several alike each gets a number.
-fn declared(node: &DeclaredNode) -> impl Iterator<Item = Node> {
-    (1..=node.count).map(move |number| Node {
-        name: if node.count == 1 { node.name.clone() } else { format!("{}-{number}", node.name) },
-        allocatable: Resources { cpu: node.cpu, memory: node.memory, storage: node.storage, pods: node.pods },
-        ready: true,
-        energy: node.energy,
-        price: node.price,
-        bandwidth: node.bandwidth,
-        ..Default::default()
-    })
 }
