@@ -66,7 +66,7 @@ fn dependencies(
         let name = dependency.component.as_str();
         if name == component.name {
             findings.error(origin, "dependency-cycle", pointer, format!("`{name}` depends on itself"));
-        } else if !names.contains(name) {
+        } else if !names.contains(name) && !findings.is_repaired(origin.file, names_components) {
             let message = format!("this application has no component {}", quoted(name));
             let finding = findings.error(origin, "unknown-component", pointer, message);
             if let Some(help) = did_you_mean(name, names.iter().copied()) {
@@ -75,6 +75,15 @@ fn dependencies(
         } else if !seen.insert(name) {
             findings.error(origin, "duplicate-name", pointer, format!("`{name}` stands here twice"));
         }
+    }
+}
+
+/// Whether the names of components depend on what stands at this pointer.
+pub(super) fn names_components(pointer: &str) -> bool {
+    match pointer.strip_prefix("/spec/components") {
+        // The list, a component, or its name.
+        Some(below) => below.split('/').nth(2).is_none_or(|field| field == "name"),
+        None => "/spec".starts_with(pointer),
     }
 }
 

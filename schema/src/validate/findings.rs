@@ -61,6 +61,15 @@ impl Finding {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     list: Vec<Finding>,
+    repaired: Vec<Repaired>,
+}
+
+/// A place that was repaired after so many findings: later ones there are about the repair.
+#[derive(Debug)]
+struct Repaired {
+    file: String,
+    pointer: String,
+    after: usize,
 }
 
 impl Findings {
@@ -134,6 +143,32 @@ impl Findings {
         self.list.last_mut().expect("one was just pushed")
     }
 
+    /// From here on nothing is reported of this place, of what is below it and of what it is a part of.
+    pub(super) fn repaired(&mut self, origin: Origin<'_>, pointer: String) {
+        self.repaired.push(Repaired { file: origin.file.into(), pointer, after: self.list.len() });
+    }
+
+    /// Whether a part of a file had to be repaired that `matters`, by its pointer: then what it says of other
+    /// places is not certain.
+    pub(super) fn is_repaired(&self, file: &str, matters: impl Fn(&str) -> bool) -> bool {
+        self.repaired.iter().any(|repaired| repaired.file == file && matters(&repaired.pointer))
+    }
+
+    fn drop_repaired(&mut self) {
+        let below =
+            |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let mut at = 0;
+        self.list.retain(|Finding { diagnostic, .. }| {
+            at += 1;
+            !self.repaired.iter().any(|repaired| {
+                repaired.after < at
+                    && repaired.file == diagnostic.file
+                    && (below(&diagnostic.pointer, &repaired.pointer)
+                        || below(&repaired.pointer, &diagnostic.pointer))
+            })
+        });
+    }
+
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -143,7 +178,8 @@ impl Findings {
     }
 
     /// All findings by file and place. Only files with a finding are read again.
-    pub(super) fn into_diagnostics(self, tree: &Tree) -> Vec<Diagnostic> {
+    pub(super) fn into_diagnostics(mut self, tree: &Tree) -> Vec<Diagnostic> {
+        self.drop_repaired();
         let mut by_file: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
         for finding in self.list {
             by_file.entry(finding.diagnostic.file.clone()).or_default().push(finding);

@@ -63,7 +63,8 @@ impl<'a> Manifests<'a> {
             all_read &= !self.incomplete;
             self.by_component.insert(component.name.clone(), manifests);
         }
-        if all_read {
+        let own = format!("{}/{}", self.folder, layout::APPLICATION);
+        if all_read && !self.findings.is_repaired(&own, |_| true) {
             self.unused();
         }
     }

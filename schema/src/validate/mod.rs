@@ -21,6 +21,7 @@ mod fleet;
 mod manifests;
 mod objects;
 mod places;
+mod repair;
 mod shape;
 #[cfg(test)]
 mod tests;

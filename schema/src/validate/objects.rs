@@ -8,7 +8,7 @@ use super::findings::{Findings, Origin};
 use super::fleet::escape;
 use super::words::{did_you_mean, list, quoted};
 use crate::documents::application::{Application, Component};
-use crate::layout::label;
+use crate::layout::{self, label};
 use crate::manifest::{ObjectId, is_cluster_scoped};
 use crate::substitution::{self, Piece, Variable};
 
@@ -263,6 +263,8 @@ fn namespace(id: &ObjectId, wanted: &str, place: Place<'_>, findings: &mut Findi
     }
 }
 
+const UNKNOWN_VARIABLE: &str = "unknown-variable";
+
 /// Finds `${…}` that nobody can replace.
 pub(super) fn check_variables(
     object: &Value,
@@ -271,10 +273,17 @@ pub(super) fn check_variables(
     place: Place<'_>,
     findings: &mut Findings,
 ) {
+    let name = place.origin.application.unwrap_or_default();
+    let document = format!("{}/{name}/{}", layout::APPLICATIONS, layout::APPLICATION);
+    // Of a component that cannot be read nobody knows what it exposes.
+    let certain = !findings.is_repaired(&document, |_| true);
     let mut steps = Vec::new();
     walk(object, &mut steps, &mut |steps, text| {
         for piece in substitution::pieces(text) {
             let Some((code, message, help)) = variable(piece, component, all) else { continue };
+            if !certain && code != UNKNOWN_VARIABLE {
+                continue;
+            }
             let pointer: String = steps.iter().map(|step| format!("/{}", escape(step))).collect();
             let finding = findings.error(place.origin, code, place.at(&pointer), message);
             finding.help(help);
@@ -325,7 +334,7 @@ fn unknown_variable(name: &str, all: &[Component]) -> (&'static str, String, Str
     let help = did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
         format!("known are {}; for a literal `${{` write `$${{`", list(&substitution::NAMES))
     });
-    ("unknown-variable", format!("unknown variable {}", quoted(name)), help)
+    (UNKNOWN_VARIABLE, format!("unknown variable {}", quoted(name)), help)
 }
 
 fn walk<'v>(value: &'v Value, steps: &mut Vec<String>, visit: &mut impl FnMut(&[String], &'v str)) {

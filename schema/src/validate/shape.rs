@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::findings::{Findings, Origin};
 use super::fleet::escape;
+use super::repair::{self, Repaired};
 use super::words::{did_you_mean, excerpt, list, nearest, quoted};
 use crate::json_schema::Kind;
 use crate::units;
@@ -44,60 +45,54 @@ const UNITS: [(&str, ParseUnit); 5] = [
     ("Span", |text| text.parse::<units::Span>().map(drop)),
 ];
 
-/// Finds everything that the schema of a kind forbids; true if nothing.
-///
-/// Unknown fields are taken out of the document, misspelt ones get their names, so that the rest can be checked.
+/// After a field has got its name, what it holds is looked into; deeper than this nobody misspells.
+const PASSES_MAX: usize = 8;
+
+/// Finds everything that the schema of a kind forbids, and makes the document readable; true if nothing is wrong.
 pub(super) fn check(kind: Kind, document: &mut Value, origin: Origin<'_>, findings: &mut Findings) -> bool {
     let Shape { schema, validator } = &SHAPES[&kind];
-    let errors: Vec<ValidationError<'_>> = validator.iter_errors(document).collect();
-    if errors.is_empty() {
-        return true;
-    }
-    // A field that is only misspelt is not missing, too.
-    let misspelt: BTreeSet<(&str, &str)> = errors.iter().flat_map(|error| meant(error, schema)).collect();
-    for error in &errors {
-        match error.kind() {
-            ValidationErrorKind::Required { property } => {
-                let name = property.as_str().unwrap_or_default();
-                if !misspelt.contains(&(error.instance_path().as_str(), name)) {
-                    report(error, schema, origin, findings);
-                }
+    let mut renamed: Vec<(String, String)> = Vec::new();
+    for pass in 0..PASSES_MAX {
+        let errors: Vec<ValidationError<'_>> = validator.iter_errors(document).collect();
+        // A field that is only misspelt is not missing, too.
+        let misspelt: BTreeSet<(&str, &str)> = errors.iter().flat_map(|error| meant(error, schema)).collect();
+        let mut repairs = Vec::new();
+        for error in &errors {
+            let pointer = error.instance_path().as_str();
+            if let ValidationErrorKind::Required { property } = error.kind()
+                && misspelt.contains(&(pointer, property.as_str().unwrap_or_default()))
+            {
+                continue;
             }
-            _ => report(error, schema, origin, findings),
+            // What was wrong in the passes before has been said.
+            if let Some(written) =
+                if pass == 0 { Some(pointer.into()) } else { as_written(pointer, &renamed) }
+            {
+                report(error, schema, &written, origin, findings);
+            }
+            repairs.extend(repair::of(error, &properties(around(error, schema))));
+        }
+        if repairs.is_empty() {
+            return pass == 0 && errors.is_empty();
+        }
+        renamed.clear();
+        for repair in repairs {
+            match repair.apply(document, schema) {
+                Some(Repaired::Renamed { now, written }) => renamed.push((now, written)),
+                Some(Repaired::Replaced(pointer)) => findings.repaired(origin, pointer),
+                None => {}
+            }
         }
     }
-    let repairs: Vec<Repair> = errors.iter().flat_map(|error| repairs(error, schema)).collect();
-    repairs.into_iter().for_each(|repair| repair.apply(document));
     false
 }
 
-/// A field that is renamed, or removed.
-struct Repair {
-    map: String,
-    field: String,
-    name: Option<String>,
-}
-
-impl Repair {
-    /// Where a repair before it has renamed the way to the map, the field stays.
-    fn apply(self, document: &mut Value) {
-        let Some(Value::Object(map)) = document.pointer_mut(&self.map) else { return };
-        let Some(value) = map.remove(&self.field) else { return };
-        if let Some(name) = self.name {
-            map.entry(name).or_insert(value);
-        }
-    }
-}
-
-fn repairs(error: &ValidationError<'_>, schema: &Value) -> Vec<Repair> {
-    let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else { return Vec::new() };
-    let known = properties(around(error, schema));
-    let repair = |field: &String| Repair {
-        map: error.instance_path().to_string(),
-        field: field.clone(),
-        name: nearest(field, known.iter().copied()).map(String::from),
-    };
-    unexpected.iter().map(repair).collect()
+/// The pointer in the file of what lies below a renamed field.
+fn as_written(pointer: &str, renamed: &[(String, String)]) -> Option<String> {
+    renamed.iter().find_map(|(now, written)| {
+        let below = pointer.strip_prefix(now.as_str())?;
+        (below.is_empty() || below.starts_with('/')).then(|| format!("{written}{below}"))
+    })
 }
 
 /// The fields that the unknown ones of a map are meant to be, each with the pointer of the map.
@@ -119,8 +114,13 @@ fn properties(schema: &Value) -> Vec<&str> {
     properties.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect()
 }
 
-fn report(error: &ValidationError<'_>, schema: &Value, origin: Origin<'_>, findings: &mut Findings) {
-    let pointer = error.instance_path().as_str();
+fn report(
+    error: &ValidationError<'_>,
+    schema: &Value,
+    pointer: &str,
+    origin: Origin<'_>,
+    findings: &mut Findings,
+) {
     let around = around(error, schema);
     if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
         let known = properties(around);

@@ -58,6 +58,42 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         |r| r.replace(APPLICATION, "energy: 1", "energy: one"),
         &["error wrong-type apps/shop/application.yaml:5:24 /spec/objectives/energy"],
     ),
+    // What is wrong otherwise is found beside a value that cannot be read.
+    (
+        |r| {
+            let r = r.replace(APPLICATION, "energy: 1", "energy: one").replace(APPLICATION, "40ms", "soon");
+            let r = r.replace(APPLICATION, "component: db", "component: bd").replace(
+                APPLICATION,
+                "tiers: [cloud]",
+                "tiers: cloud",
+            );
+            r.replace(APPLICATION, "manifests: [db]", "manifests: [bd]")
+        },
+        &[
+            "error wrong-type apps/shop/application.yaml:5:24 /spec/objectives/energy",
+            "error wrong-type apps/shop/application.yaml:9:14 /spec/components/0/tiers",
+            "error unknown-component apps/shop/application.yaml:10:31 /spec/components/0/dependsOn/0/component",
+            "error invalid-value apps/shop/application.yaml:10:47 /spec/components/0/dependsOn/0/maxLatency",
+            "error manifest-missing apps/shop/application.yaml:12:19 /spec/components/1/manifests/0",
+        ],
+    ),
+    // Also within a field whose name is misspelt.
+    (
+        |r| r.replace(APPLICATION, "objectives: {energy: 1}", "objectivs: {energy: one, cots: 1}"),
+        &[
+            "error unknown-field apps/shop/application.yaml:5:3 /spec/objectivs",
+            "error wrong-type apps/shop/application.yaml:5:23 /spec/objectivs/energy",
+            "error unknown-field apps/shop/application.yaml:5:28 /spec/objectivs/cots",
+        ],
+    ),
+    // A component without a name has manifests all the same.
+    (
+        |r| r.replace(APPLICATION, "    - name: db\n      manifests: [db]", "    - manifests: [bd]"),
+        &[
+            "error missing-field apps/shop/application.yaml:11:7 /spec/components/1",
+            "error manifest-missing apps/shop/application.yaml:11:19 /spec/components/1/manifests/0",
+        ],
+    ),
     (
         |r| r.replace(APPLICATION, "40ms", "40"),
         &["error wrong-type apps/shop/application.yaml:10:47 /spec/components/0/dependsOn/0/maxLatency"],
