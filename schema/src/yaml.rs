@@ -7,10 +7,12 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+mod compose;
 mod scalar;
 mod tree;
 
-pub use tree::{Content, Fault, Member, Node, Part, Range, parse};
+pub use compose::{Fault, parse};
+pub use tree::{Content, Member, Node, Part, Range};
 
 /// How plain scalars are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,9 @@ impl Limits {
 #[error("{0}")]
 pub struct Error(String);
 
+/// The snapshot of a thousand clusters has some hundred thousand; beyond this a reader would need gigabytes.
+const OWN_NODES_MAX: usize = 10_000_000;
+
 /// Reads one of our own documents that was checked before, or that a lead wrote.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let limits = Limits::DEFAULT;
@@ -50,7 +55,7 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
-        budget: serde_yaml::budget! { max_depth: limits.depth, max_nodes: limits.nodes, max_aliases: limits.aliases },
+        budget: serde_yaml::budget! { max_depth: limits.depth, max_nodes: OWN_NODES_MAX, max_events: 3 * OWN_NODES_MAX, max_aliases: limits.aliases },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: limits.nodes, max_replay_stack_depth: 16 },
     };
     serde_yaml::from_str_with_options(text, options).map_err(|error| Error(error.to_string()))
@@ -59,4 +64,14 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 /// Writes a document so that readers of YAML 1.1 and 1.2 agree on it.
 pub fn to_string<T: Serialize>(document: &T) -> Result<String, Error> {
     serde_yaml::to_string(document).map_err(|error| Error(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_document_of_a_large_fleet_is_read() {
+        let numbers: Vec<u32> = (0..120_000).collect();
+        let text = super::to_string(&numbers).unwrap();
+        assert_eq!(super::from_str::<Vec<u32>>(&text).unwrap(), numbers);
+    }
 }

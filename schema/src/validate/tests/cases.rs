@@ -307,7 +307,7 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         |r| r.replace(WEB, "kind: ConfigMap", "kind: ConfigMap\nkind: Secret"),
         &["error duplicate-key apps/shop/web.yaml:3:1"],
     ),
-    (|r| r.replace(WEB, "data:\n", "data: !vault\n"), &["error unknown-tag apps/shop/web.yaml:5:3"]),
+    (|r| r.replace(WEB, "data:\n", "data: !vault\n"), &["error unknown-tag apps/shop/web.yaml:4:7"]),
 ];
 
 /// Faults elsewhere refuse the revision.
