@@ -56,7 +56,7 @@ struct Ranked {
 }
 
 /// Places the given components one after another, each on the first cluster by rank that takes it now.
-pub(super) fn solve(state: &mut State<'_, '_>, items: &[usize]) {
+pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
     let problem = state.problem;
     for runs in [true, false] {
         for &item in items.iter().filter(|item| problem.items[**item].home.is_some() == runs) {
@@ -69,9 +69,9 @@ pub(super) fn solve(state: &mut State<'_, '_>, items: &[usize]) {
 }
 
 /// The admitted clusters, the best first.
-pub(super) fn order(state: &State<'_, '_>, item: usize) -> Vec<Points> {
+pub(super) fn order(state: &State<'_>, item: usize) -> Vec<Points> {
     let weights = Weights::of(&state.problem.app(item).source.application.spec.objectives);
-    let nodes = ranked(state.problem, &state.options.admitted(item));
+    let nodes = ranked(state.problem, &admitted(state.problem, item));
     let score = |node: &Ranked| weights.score(node);
     let sum: i64 = nodes.iter().map(score).sum();
     let mut order: Vec<Points> = Vec::new();
@@ -92,6 +92,20 @@ pub(super) fn order(state: &State<'_, '_>, item: usize) -> Vec<Points> {
     // Stable: names break what is left.
     order.sort_by_key(|points| std::cmp::Reverse((points.kept.score, points.all)));
     order
+}
+
+/// What the filters from `Tier` to `Lease` admit.
+pub(super) fn admitted(problem: &Problem, item: usize) -> Vec<usize> {
+    let facts = &problem.items[item];
+    let home = facts.home.filter(|_| facts.at_home.is_some());
+    if facts.pinned {
+        return home.into_iter().collect();
+    }
+    let newcomers = problem.menus.admitted(facts.menu).iter().map(|member| *member as usize);
+    let mut admitted: Vec<usize> =
+        newcomers.filter(|member| facts.home != Some(*member)).chain(home).collect();
+    admitted.sort_unstable();
+    admitted
 }
 
 struct Weights {
@@ -119,7 +133,7 @@ impl Weights {
     }
 }
 
-fn ranked(problem: &Problem<'_>, members: &[usize]) -> Vec<Ranked> {
+fn ranked(problem: &Problem, members: &[usize]) -> Vec<Ranked> {
     let mut nodes = Vec::new();
     let mut facts = Vec::new();
     for &member in members {
@@ -154,7 +168,7 @@ fn award(nodes: &mut [Ranked], value: impl Fn(usize) -> u64, criterion: impl Fn(
 }
 
 /// The points by criterion; more is better. What the kept nodes lack to all nodes decides only ties.
-pub(super) fn score(problem: &Problem<'_>, item: usize, points: &Points) -> Score {
+pub(super) fn score(problem: &Problem, item: usize, points: &Points) -> Score {
     let weights = Weights::of(&problem.app(item).source.application.spec.objectives);
     let millionths = |score: i64| score * (1_000_000 / (HALVES * WEIGHT_ONE));
     let term = |name: &str, halves: i64, weight: i64| Term {

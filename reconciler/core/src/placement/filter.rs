@@ -1,12 +1,14 @@
 //! The filters that ask one component about one cluster, whatever else is placed where.
 //!
-//! Capacity, latency and limit depend on what else is placed: see [`super::state`] and [`super::options`].
+//! Capacity, latency and limit depend on what else is placed: see [`super::state`] and [`super::loads`].
 
+use qonnect_schema::documents::application::Component;
 use qonnect_schema::documents::cluster::{Taint, TaintEffect};
 use qonnect_schema::documents::placement::{Filter, Refusal};
 use qonnect_schema::documents::snapshot::ClusterStatus;
 
 use super::labels::{self, Unmet};
+use super::member::Member;
 use super::problem::Problem;
 
 /// Why a cluster is out of the question; becomes words only if someone asks.
@@ -32,63 +34,83 @@ pub(super) enum Refused<'a> {
     },
 }
 
-/// The first filter that refuses, in the order of [`Filter`] from `Tier` to `Lease`.
-pub(super) fn refused<'a>(problem: &Problem<'a>, item: usize, member: usize) -> Option<Refused<'a>> {
-    let there = refused_there(problem, item, member);
-    let home = problem.items[item].home.filter(|home| *home != member);
-    match (there, home) {
-        (None, Some(home)) if is_pinned(problem, item, home) => {
-            let home = &problem.members[home];
-            Some(Refused::Pinned { home: home.name, status: home.status })
+/// What a component asks of a cluster, whatever else is placed where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wants<'a> {
+    pub(super) component: &'a Component,
+    /// The regions that its application must stay in.
+    pub(super) residency: &'a [String],
+}
+
+impl<'a> Wants<'a> {
+    pub(super) fn of(problem: &'a Problem, item: usize) -> Self {
+        let residency = &problem.app(item).source.application.spec.constraints.regions;
+        Self { component: problem.component(item), residency }
+    }
+
+    /// The first filter that refuses, in the order of [`Filter`] from `Tier` to `Lease`.
+    pub(super) fn refused(self, member: &'a Member, runs: bool) -> Option<Refused<'a>> {
+        let Self { component, residency } = self;
+        let spec = &member.cluster.spec;
+        let region = spec.region.as_deref();
+        let lies_in = |regions: &[String]| {
+            regions.is_empty() || regions.iter().any(|name| Some(name.as_str()) == region)
+        };
+
+        if !component.tiers.is_empty() && !component.tiers.contains(&spec.tier) {
+            return Some(Refused::Tier { is: &spec.tier, wanted: &component.tiers });
         }
-        _ => there,
+        if let Some(unmet) = labels::unmet(&component.cluster_selector, &member.cluster) {
+            return Some(Refused::Selector(unmet));
+        }
+        let binds = |taint: &&Taint| !runs || taint.effect == TaintEffect::NoExecute;
+        let tolerated = |taint: &&Taint| labels::tolerates(&component.tolerations, taint);
+        if let Some(taint) = spec.taints.iter().filter(binds).find(|taint| !tolerated(taint)) {
+            return Some(Refused::Taint(taint));
+        }
+        if let Some(allowed) =
+            [component.regions.as_slice(), residency].into_iter().find(|regions| !lies_in(regions))
+        {
+            return Some(Refused::Residency { is: region, allowed });
+        }
+        if spec.drain {
+            return Some(Refused::Drain);
+        }
+        if runs {
+            return None;
+        }
+        if spec.cordon {
+            return Some(Refused::Cordon);
+        }
+        match member.status {
+            ClusterStatus::Unknown | ClusterStatus::Ready => None,
+            ClusterStatus::Suspect | ClusterStatus::Lost => Some(Refused::Silent(member.status)),
+        }
+    }
+}
+
+/// The first filter that refuses a component as it runs now.
+pub(super) fn refused(problem: &Problem, item: usize, member: usize) -> Option<Refused<'_>> {
+    let there = refused_there(problem, item, member);
+    let home = problem.items[item].home.filter(|home| *home != member && problem.items[item].pinned);
+    match (there, home) {
+        (None, Some(home)) => {
+            let home = &problem.members[home];
+            Some(Refused::Pinned { home: &home.name, status: home.status })
+        }
+        (there, _) => there,
     }
 }
 
 /// What runs on a silent cluster stays there, unless a person wants it to go.
-pub(super) fn is_pinned(problem: &Problem<'_>, item: usize, home: usize) -> bool {
+pub(super) fn is_pinned(problem: &Problem, item: usize, home: usize) -> bool {
     matches!(problem.members[home].status, ClusterStatus::Suspect | ClusterStatus::Lost)
         && refused_there(problem, item, home).is_none()
 }
 
-fn refused_there<'a>(problem: &Problem<'a>, item: usize, member: usize) -> Option<Refused<'a>> {
+pub(super) fn refused_there(problem: &Problem, item: usize, member: usize) -> Option<Refused<'_>> {
     let runs = problem.items[item].home == Some(member);
-    let component = problem.items[item].component;
-    let residency = &problem.app(item).source.application.spec.constraints.regions;
-    let status = problem.members[member].status;
-    let cluster = problem.members[member].cluster;
-    let spec = &cluster.spec;
-    let region = spec.region.as_deref();
-    let lies_in =
-        |regions: &[String]| regions.is_empty() || regions.iter().any(|name| Some(name.as_str()) == region);
-
-    if !component.tiers.is_empty() && !component.tiers.contains(&spec.tier) {
-        return Some(Refused::Tier { is: &spec.tier, wanted: &component.tiers });
-    }
-    if let Some(unmet) = labels::unmet(&component.cluster_selector, cluster) {
-        return Some(Refused::Selector(unmet));
-    }
-    let binds = |taint: &&Taint| !runs || taint.effect == TaintEffect::NoExecute;
-    let tolerated = |taint: &&Taint| labels::tolerates(&component.tolerations, taint);
-    if let Some(taint) = spec.taints.iter().filter(binds).find(|taint| !tolerated(taint)) {
-        return Some(Refused::Taint(taint));
-    }
-    if let Some(allowed) = [&component.regions, residency].into_iter().find(|regions| !lies_in(regions)) {
-        return Some(Refused::Residency { is: region, allowed });
-    }
-    if spec.drain {
-        return Some(Refused::Drain);
-    }
-    if runs {
-        return None;
-    }
-    if spec.cordon {
-        return Some(Refused::Cordon);
-    }
-    match status {
-        ClusterStatus::Unknown | ClusterStatus::Ready => None,
-        ClusterStatus::Suspect | ClusterStatus::Lost => Some(Refused::Silent(status)),
-    }
+    Wants::of(problem, item).refused(&problem.members[member], runs)
 }
 
 impl Refused<'_> {

@@ -7,67 +7,102 @@
 
 use std::collections::BTreeMap;
 
-use qonnect_schema::Cluster;
 use qonnect_schema::documents::fleet::FleetDefaults;
+use qonnect_schema::{Cluster, ClusterSpec};
 
 use super::signals::Current;
 
 /// Round trips in microseconds, by the position of the clusters in the order of their names.
-#[derive(Debug)]
+///
+/// Clusters that are equally far from all others share a *site*, so that the table stays small and what a
+/// dependency adds is computed once for all of them.
+#[derive(Debug, Clone)]
 pub(super) struct Latencies {
-    /// The region of each cluster.
-    region: Vec<usize>,
-    regions: usize,
-    /// Between regions.
-    between: Vec<u64>,
-    /// What the document of a cluster says of a region, where no signal knows better.
-    toward: Vec<Option<u64>>,
-    /// What is known of two clusters, by cluster, sorted by the other one.
-    known: Vec<Vec<(usize, u64)>>,
+    /// The site of each cluster.
+    site: Vec<u32>,
+    sites: usize,
+    /// Between two clusters of two sites.
+    table: Vec<u64>,
 }
 
 impl Latencies {
     pub(super) fn new(clusters: &[&Cluster], signals: &Current<'_>, defaults: &FleetDefaults) -> Self {
-        let mut names: Vec<Option<&str>> = clusters.iter().map(|c| c.spec.region.as_deref()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let place = |name: Option<&str>| names.binary_search(&name).expect("every region was collected");
-        let signal = |a: Option<&str>, b: Option<&str>| signals.round_trip(a?, b?);
-        let default = |a: Option<&str>, b| match a.is_some() && a == b {
-            true => defaults.same_region_latency.0,
-            false => defaults.other_region_latency.0,
-        };
-        let pairs = names.iter().flat_map(|a| names.iter().map(move |b| (*a, *b)));
-        let toward = |cluster: &Cluster| {
-            let ours = cluster.spec.region.as_deref();
-            let table = &cluster.spec.latency.regions;
-            let said = |theirs: Option<&str>| table.get(theirs?).map(|latency| latency.0);
-            names
-                .iter()
-                .map(|theirs| said(*theirs).filter(|_| signal(ours, *theirs).is_none()))
-                .collect::<Vec<_>>()
-        };
-        Self {
-            region: clusters.iter().map(|cluster| place(cluster.spec.region.as_deref())).collect(),
-            regions: names.len(),
-            between: pairs.map(|(a, b)| signal(a, b).unwrap_or_else(|| default(a, b))).collect(),
-            toward: clusters.iter().flat_map(|cluster| toward(cluster)).collect(),
-            known: known(clusters, signals),
+        let known = known(clusters, signals);
+        let mut sites: BTreeMap<Site<'_>, u32> = BTreeMap::new();
+        let mut first: Vec<usize> = Vec::new();
+        let mut site = Vec::with_capacity(clusters.len());
+        for (at, cluster) in clusters.iter().enumerate() {
+            let key = Site {
+                region: cluster.spec.region.as_deref(),
+                toward: cluster
+                    .spec
+                    .latency
+                    .regions
+                    .iter()
+                    .map(|(name, trip)| (name.as_str(), trip.0))
+                    .collect(),
+                alone: (!known[at].is_empty()).then_some(at),
+            };
+            let next = sites.len() as u32;
+            site.push(*sites.entry(key).or_insert_with(|| {
+                first.push(at);
+                next
+            }));
         }
+        let between = |a: usize, b: usize| {
+            if let Ok(found) = known[a].binary_search_by_key(&b, |(other, _)| *other) {
+                return known[a][found].1;
+            }
+            between_regions(&clusters[a].spec, &clusters[b].spec, signals, defaults)
+        };
+        let pairs = first.iter().flat_map(|a| first.iter().map(move |b| (*a, *b)));
+        Self { site, sites: first.len(), table: pairs.map(|(a, b)| between(a, b)).collect() }
     }
 
     /// The round trip between two clusters, in microseconds.
     pub(super) fn between(&self, a: usize, b: usize) -> u64 {
-        if a == b {
-            return 0;
+        match a == b {
+            true => 0,
+            false => self.table[self.site[a] as usize * self.sites + self.site[b] as usize],
         }
-        if let Ok(found) = self.known[a].binary_search_by_key(&b, |(other, _)| *other) {
-            return self.known[a][found].1;
-        }
-        let toward = |from: usize, to: usize| self.toward[from * self.regions + self.region[to]];
-        let said = toward(a, b).max(toward(b, a));
-        said.unwrap_or(self.between[self.region[a] * self.regions + self.region[b]])
     }
+
+    pub(super) fn sites(&self) -> usize {
+        self.sites
+    }
+
+    pub(super) fn site(&self, cluster: usize) -> usize {
+        self.site[cluster] as usize
+    }
+
+    /// The round trips from a cluster to other clusters, by their site.
+    pub(super) fn from(&self, cluster: usize) -> &[u64] {
+        let row = self.site(cluster) * self.sites;
+        &self.table[row..row + self.sites]
+    }
+}
+
+/// What decides how far a cluster is from others.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Site<'a> {
+    region: Option<&'a str>,
+    toward: Vec<(&'a str, u64)>,
+    /// The cluster itself, if something is known of it by its name.
+    alone: Option<usize>,
+}
+
+fn between_regions(a: &ClusterSpec, b: &ClusterSpec, signals: &Current<'_>, defaults: &FleetDefaults) -> u64 {
+    let regions = a.region.as_deref().zip(b.region.as_deref());
+    if let Some(signal) = regions.and_then(|(a, b)| signals.round_trip(a, b)) {
+        return signal;
+    }
+    let toward = |from: &ClusterSpec, to: &ClusterSpec| {
+        from.latency.regions.get(to.region.as_deref()?).map(|latency| latency.0)
+    };
+    toward(a, b).max(toward(b, a)).unwrap_or(match regions {
+        Some((a, b)) if a == b => defaults.same_region_latency.0,
+        _ => defaults.other_region_latency.0,
+    })
 }
 
 /// What documents and signals say of two clusters by their names.
@@ -99,7 +134,6 @@ fn known(clusters: &[&Cluster], signals: &Current<'_>) -> Vec<Vec<(usize, u64)>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qonnect_schema::ClusterSpec;
     use qonnect_schema::units::Latency;
 
     fn cluster(name: &str, region: &str) -> Cluster {

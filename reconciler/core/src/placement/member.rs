@@ -3,27 +3,27 @@
 //! A rate comes from the first that knows it: a valid signal, the node itself (its label, or its entry in the
 //! `Cluster` document until an agent has reported), the cluster's defaults, the fleet's.
 
+use qonnect_schema::Cluster;
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node, Resources};
-use qonnect_schema::{Cluster, SnapshotSpec};
 
 use super::signals::{Current, PowerModel};
 
 /// CPU in thousandths, bytes of memory, bytes of storage, pods.
-pub(super) type Amounts = [u64; 4];
+pub(super) type Amounts = [u64; RESOURCES];
+
+pub(super) const RESOURCES: usize = 4;
 
 pub(super) fn amounts(resources: &Resources) -> Amounts {
     [resources.cpu.0, resources.memory.0, resources.storage.0, u64::from(resources.pods)]
 }
 
-#[derive(Debug)]
-pub(super) struct Member<'a> {
-    pub(super) name: &'a str,
-    pub(super) cluster: &'a Cluster,
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) cluster: Cluster,
     pub(super) status: ClusterStatus,
-    /// What the cluster says of our components; `None` until it has reported.
-    pub(super) state: Option<&'a ClusterState>,
     /// The nodes that take pods, by name.
     pub(super) nodes: Vec<Space>,
     /// Why other nodes take none, by name of the node.
@@ -34,6 +34,9 @@ pub(super) struct Member<'a> {
     pub(super) pue: f64,
     /// gCO₂e per kWh.
     pub(super) intensity: f64,
+    /// Of each resource, the most that one node has free, and what all have together.
+    pub(super) largest: Amounts,
+    pub(super) sum: Amounts,
 }
 
 /// What foreign pods leave of a node.
@@ -58,21 +61,19 @@ pub(super) struct Profile {
     pub(super) bandwidth: u64,
 }
 
-impl<'a> Member<'a> {
+impl Member {
     pub(super) fn new(
-        cluster: &'a Cluster,
+        cluster: &Cluster,
         signals: &Current<'_>,
         defaults: &FleetDefaults,
-        snapshot: &'a SnapshotSpec,
+        state: Option<&ClusterState>,
     ) -> Self {
         let name = cluster.name();
-        let state = snapshot.clusters.get(name);
         let region = cluster.spec.region.as_deref();
         let mut member = Self {
-            name,
-            cluster,
+            name: name.to_owned(),
+            cluster: cluster.clone(),
             status: state.map_or(ClusterStatus::Unknown, |state| state.status),
-            state,
             nodes: Vec::new(),
             unusable: Vec::new(),
             profiles: Vec::new(),
@@ -81,6 +82,8 @@ impl<'a> Member<'a> {
             intensity: region
                 .and_then(|region| signals.intensity.get(region).copied())
                 .unwrap_or(defaults.grid_intensity),
+            largest: [0; RESOURCES],
+            sum: [0; RESOURCES],
         };
         let price = signals.prices.get(name).copied();
         let mut nodes = match state.and_then(|state| state.nodes.clone()) {
@@ -101,7 +104,29 @@ impl<'a> Member<'a> {
                 },
             );
         }
+        for node in &member.nodes {
+            for i in 0..RESOURCES {
+                member.largest[i] = member.largest[i].max(node.free[i]);
+                member.sum[i] = member.sum[i].saturating_add(node.free[i]);
+            }
+        }
         member
+    }
+
+    /// What pods are charged here, bit by bit: clusters that agree in it charge the same.
+    pub(super) fn rates(&self) -> Vec<u64> {
+        let power = self.power.map_or([u64::MAX; 2], |p| [p.idle_watts.to_bits(), p.max_watts.to_bits()]);
+        let mut rates = vec![power[0], power[1], self.pue.to_bits(), self.intensity.to_bits()];
+        for profile in &self.profiles {
+            rates.extend([
+                u64::from(profile.count),
+                profile.price.to_bits(),
+                profile.energy.to_bits(),
+                profile.bandwidth,
+            ]);
+            rates.extend(profile.allocatable);
+        }
+        rates
     }
 
     fn take(&mut self, node: &Node, profile: Profile) {

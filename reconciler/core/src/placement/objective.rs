@@ -39,7 +39,7 @@ use qonnect_schema::FleetSpec;
 use qonnect_schema::documents::application::Objectives;
 use qonnect_schema::documents::placement::{Score, Term};
 
-use super::member::{Amounts, Member, Profile};
+use super::member::{Amounts, Member, Profile, RESOURCES};
 use super::requests::{PodCount, PodGroup};
 
 /// How much a round trip counts for an application that does not ask for performance: enough to keep what
@@ -66,11 +66,11 @@ pub(super) struct Raw {
 }
 
 /// The raw values of pods on a cluster.
-pub(super) fn raw(pods: &[(PodGroup, Amounts)], member: &Member<'_>) -> Raw {
+pub(super) fn raw(pods: &[(PodGroup, Amounts)], member: &Member) -> Raw {
     let mut sum = Raw::default();
     let mut counted = 0.0;
     for (group, pod) in pods {
-        let large_enough = |profile: &&Profile| (0..4).all(|i| pod[i] <= profile.allocatable[i]);
+        let large_enough = |profile: &&Profile| (0..RESOURCES).all(|i| pod[i] <= profile.allocatable[i]);
         let some_hold_it = member.profiles.iter().any(|profile| large_enough(&profile));
         let (mut one, mut nodes) = (Raw::default(), 0.0);
         for profile in member.profiles.iter().filter(|profile| !some_hold_it || large_enough(profile)) {
@@ -111,7 +111,7 @@ fn shares(pod: &Amounts, allocatable: &Amounts) -> (f64, f64) {
         (_, 0) => 1.0,
         (wanted, all) => f64::min(wanted as f64 / all as f64, 1.0),
     };
-    (share(0), (0..4).map(share).fold(0.0, f64::max))
+    (share(0), (0..RESOURCES).map(share).fold(0.0, f64::max))
 }
 
 fn standard_request(profile: &Profile) -> f64 {
@@ -121,7 +121,7 @@ fn standard_request(profile: &Profile) -> f64 {
 }
 
 /// What turns raw values of one application into millionths.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Scales {
     energy: f64,
     cost: f64,
@@ -148,13 +148,22 @@ impl Scales {
         }
     }
 
-    /// What the component itself adds to the sum.
-    pub(super) fn own(&self, raw: &Raw, moves: bool) -> i64 {
+    /// What the component itself adds to the sum where it does not move.
+    pub(super) fn own(&self, raw: &Raw) -> i64 {
         millionths(self.energy * raw.energy)
             + millionths(self.cost * raw.cost)
             + millionths(self.performance * raw.performance)
             + millionths(self.carbon * raw.carbon)
-            + if moves { millionths(self.moving) } else { 0 }
+    }
+
+    /// What one move adds.
+    pub(super) fn moving(&self) -> i64 {
+        millionths(self.moving)
+    }
+
+    /// Bit by bit: applications that agree in it value the same alike.
+    pub(super) fn bits(&self) -> [u64; 4] {
+        [self.energy, self.cost, self.performance, self.carbon].map(f64::to_bits)
     }
 
     /// What one dependency adds to the sum, for a round trip in microseconds.
@@ -193,5 +202,6 @@ impl Scales {
 
 /// Rounded to a whole millionth, and so far below the range of `i64` that sums stay inside it.
 fn millionths(value: f64) -> i64 {
-    (value * 1e6).clamp(0.0, 1e12).round() as i64
+    // Halves go up; none is negative.
+    ((value * 1e6).clamp(0.0, 1e12) + 0.5) as i64
 }

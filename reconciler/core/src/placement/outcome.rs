@@ -1,23 +1,24 @@
 //! From positions back to names: the decision for one component, what it scores, and why not elsewhere.
 
 use qonnect_schema::documents::application::Strategy;
-use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, Refusal, Score};
+use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, Score};
 
 use super::borda;
 use super::filter;
+use super::search::best_first;
 use super::state::State;
 
 /// The decision for one component, with at most `others_max` other clusters.
-pub(super) fn component(state: &mut State<'_, '_>, item: usize, others_max: usize) -> ComponentPlacement {
+pub(super) fn component(state: &mut State<'_>, item: usize, others_max: usize) -> ComponentPlacement {
     let problem = state.problem;
     let placed = state.place(item);
     let ranking = Ranking::new(state, item);
     let cluster = match placed {
-        Some(member) => Some(problem.members[member].name),
-        None => problem.items[item].stray,
+        Some(member) => Some(&problem.members[member].name),
+        None => problem.items[item].stray.as_ref(),
     };
     ComponentPlacement {
-        cluster: cluster.map(Into::into),
+        cluster: cluster.cloned(),
         moving: None,
         gave_up: None,
         score: placed.map(|member| ranking.score(state, member)),
@@ -26,73 +27,85 @@ pub(super) fn component(state: &mut State<'_, '_>, item: usize, others_max: usiz
 }
 
 /// The best first, then those that are refused, by name. A cluster that could not be left is among them.
-fn others(state: &mut State<'_, '_>, item: usize, ranking: &Ranking, others_max: usize) -> Vec<Candidate> {
+fn others(state: &mut State<'_>, item: usize, ranking: &Ranking, others_max: usize) -> Vec<Candidate> {
     let problem = state.problem;
     let mut best = Vec::new();
-    let mut refused: Vec<(usize, Refusal)> = Vec::new();
-    for (at, member) in ranking.order.iter().enumerate() {
+    let mut refused = Vec::new();
+    for member in ranking.order(state) {
         if best.len() == others_max {
             break;
         }
-        match state.refusal(item, *member) {
-            Some(refusal) => refused.push((*member, refusal)),
-            None if state.place(item) == Some(*member) => {}
-            None => best.push((at, *member)),
+        if state.refuses(item, member) {
+            refused.push(member);
+        } else if state.place(item) != Some(member) {
+            best.push(member);
         }
     }
     let rest = others_max - best.len();
-    for member in 0..problem.members.len() {
-        if refused.len() >= rest {
-            break;
-        }
-        if let Some(why) = filter::refused(problem, item, member) {
-            refused.push((member, why.refusal()));
+    let capacity = std::mem::take(&mut refused);
+    let mut filtered = capacity.clone();
+    filtered.sort_unstable();
+    for member in (0..problem.members.len()).take_while(|_| rest > 0) {
+        if filtered.binary_search(&member).is_ok() || filter::refused(problem, item, member).is_some() {
+            refused.push(member);
+            if refused.len() == rest {
+                break;
+            }
         }
     }
-    refused.sort_by_key(|(member, _)| *member);
-    refused.truncate(rest);
-    let name = |member: usize| problem.members[member].name.to_owned();
-    let scored = best.into_iter().map(|(_, member)| Candidate {
-        cluster: name(member),
-        score: Some(ranking.score(state, member)),
-        refused: None,
-    });
-    let refused = refused.into_iter().map(|(member, refusal)| Candidate {
-        cluster: name(member),
-        score: None,
-        refused: Some(refusal),
-    });
-    scored.chain(refused).collect()
+    let name = |member: usize| problem.members[member].name.clone();
+    let mut others: Vec<Candidate> = best
+        .into_iter()
+        .map(|member| Candidate {
+            cluster: name(member),
+            score: Some(ranking.score(state, member)),
+            refused: None,
+        })
+        .collect();
+    for member in refused {
+        let why = match filter::refused(problem, item, member) {
+            Some(why) => Some(why.refusal()),
+            None => state.refusal(item, member),
+        };
+        others.push(Candidate { cluster: name(member), score: None, refused: why });
+    }
+    others
 }
 
 /// The clusters that the filters of one component admit, in the order of its strategy.
 struct Ranking {
     item: usize,
-    order: Vec<usize>,
-    /// For Borda: the points, in the same order.
+    /// For Borda: the points, in the order of them.
     points: Vec<borda::Points>,
 }
 
 impl Ranking {
-    fn new(state: &State<'_, '_>, item: usize) -> Self {
-        match state.problem.app(item).strategy() {
-            Strategy::Borda => {
-                let points = borda::order(state, item);
-                Self { item, order: points.iter().map(|points| points.member).collect(), points }
-            }
-            Strategy::Optimal => {
-                let own = |member| {
-                    let raw = state.problem.raw(item, member);
-                    state.problem.app(item).scales.own(&raw, state.problem.moves(item, member))
-                };
-                let mut order = state.options.admitted(item);
-                order.sort_by_cached_key(|member| state.score(item, *member, own(*member)));
-                Self { item, order, points: Vec::new() }
-            }
-        }
+    fn new(state: &State<'_>, item: usize) -> Self {
+        let points = match state.problem.app(item).strategy() {
+            Strategy::Borda => borda::order(state, item),
+            Strategy::Optimal => Vec::new(),
+        };
+        Self { item, points }
     }
 
-    fn score(&self, state: &State<'_, '_>, member: usize) -> Score {
+    fn order(&self, state: &State<'_>) -> Box<dyn Iterator<Item = usize>> {
+        if !self.points.is_empty() {
+            return Box::new(self.points.iter().map(|points| points.member).collect::<Vec<_>>().into_iter());
+        }
+        let problem = state.problem;
+        let field = state.field(self.item, None, false);
+        let mut candidates = state.candidates(self.item, &field, i64::MAX, false);
+        let listed = candidates.len();
+        // What no node can hold comes last; it is refused all the same.
+        for member in borda::admitted(problem, self.item) {
+            if candidates[..listed].binary_search_by_key(&(member as u32), |(_, at)| *at).is_err() {
+                candidates.push((i64::MAX, member as u32));
+            }
+        }
+        Box::new(best_first(candidates).map(|(_, member)| member))
+    }
+
+    fn score(&self, state: &State<'_>, member: usize) -> Score {
         let (problem, item) = (state.problem, self.item);
         let app = problem.app(item);
         if app.strategy() == Strategy::Borda {
@@ -102,7 +115,6 @@ impl Ranking {
         }
         let trip = |other: usize| state.place(other).map(|there| problem.latencies.between(member, there));
         let trips: Vec<u64> = problem.items[item].calls.iter().filter_map(|call| trip(call.other)).collect();
-        let runs = problem.items[item].home.is_some() || problem.items[item].stray.is_some();
-        app.scales.score(&problem.raw(item, member), &trips, runs, problem.moves(item, member))
+        app.scales.score(&problem.raw(item, member), &trips, problem.runs(item), problem.moves(item, member))
     }
 }

@@ -4,18 +4,30 @@
 //! Whether a set of components fits depends on the set alone, never on the order in which it came together:
 //! planning again finds room for what planning before found room for.
 
-use super::member::{Amounts, Space};
+use std::cmp::Reverse;
 
-/// The pods of one group of one component.
-#[derive(Debug, Clone, Copy)]
+use super::member::{Amounts, RESOURCES, Space};
+
+/// The pods of one group of one component. The order of parcels is that of packing, the same on every cluster:
+/// what every node takes first, then the largest. Parcels that tie are alike but for their component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Parcel {
-    /// The place in the order of packing, the same on every cluster.
-    pub(super) rank: usize,
-    /// The component, by its position.
-    pub(super) item: usize,
+    replicated: bool,
+    size: Reverse<u64>,
+    pub(super) pod: Amounts,
     /// `None`: one on every node.
     pub(super) count: Option<u32>,
-    pub(super) pod: Amounts,
+    /// The component, by its position.
+    pub(super) item: u32,
+}
+
+impl Parcel {
+    pub(super) fn new(item: usize, count: Option<u32>, pod: Amounts) -> Self {
+        // Sizes are compared in fixed units, so that no cluster changes the order on another.
+        const ONE_VCPU: [u64; 3] = [1, (4 << 30) / 1000, (10 << 30) / 1000];
+        let size = (0..3).map(|i| pod[i] / ONE_VCPU[i]).max().unwrap_or(0);
+        Self { replicated: count.is_some(), size: Reverse(size), pod, count, item: item as u32 }
+    }
 }
 
 /// A pod that fits on no node.
@@ -29,17 +41,7 @@ pub(super) struct Misfit {
     pub(super) wanted: u32,
 }
 
-/// Ranks parcels: what every node takes first, then the largest.
-///
-/// Sizes are compared in fixed units, so that no cluster changes the order on another.
-pub(super) fn rank(parcels: &mut [Parcel]) {
-    const ONE_VCPU: Amounts = [1, (4 << 30) / 1000, (10 << 30) / 1000, 1];
-    let size = |pod: &Amounts| (0..3).map(|i| pod[i] / ONE_VCPU[i]).max().unwrap_or(0);
-    parcels.sort_by_key(|parcel| (parcel.count.is_some(), std::cmp::Reverse(size(&parcel.pod)), parcel.item));
-    parcels.iter_mut().enumerate().for_each(|(rank, parcel)| parcel.rank = rank);
-}
-
-/// Packs parcels, given by their rank, onto nodes; what finds no room is told to `misfit`, which says whether to go on.
+/// Packs parcels, given in their order, onto nodes; what finds no room is told to `misfit`, which says whether to go on.
 pub(super) fn pack<'p>(
     free: &mut [Amounts],
     parcels: impl Iterator<Item = &'p Parcel>,
@@ -50,7 +52,8 @@ pub(super) fn pack<'p>(
             None => (place_on_each(free, &parcel.pod), free.len().max(1) as u32),
             Some(count) => (place(free, &parcel.pod, count), count),
         };
-        if placed < wanted && !misfit(Misfit { item: parcel.item, pod: parcel.pod, placed, wanted }) {
+        if placed < wanted && !misfit(Misfit { item: parcel.item as usize, pod: parcel.pod, placed, wanted })
+        {
             return;
         }
     }
@@ -74,9 +77,9 @@ fn place_on_each(free: &mut [Amounts], pod: &Amounts) -> u32 {
 }
 
 fn take(node: &mut Amounts, pod: &Amounts) -> bool {
-    let fits = (0..4).all(|i| pod[i] <= node[i]);
+    let fits = (0..RESOURCES).all(|i| pod[i] <= node[i]);
     if fits {
-        (0..4).for_each(|i| node[i] -= pod[i]);
+        (0..RESOURCES).for_each(|i| node[i] -= pod[i]);
     }
     fits
 }
@@ -87,7 +90,7 @@ impl Misfit {
         let Self { pod, placed, wanted, .. } = self;
         // The node that lacks least: in the fewest resources, then by the smallest share of the request.
         let lack = |node: &Amounts| {
-            let lacking = (0..4).filter(|i| pod[*i] > node[*i]);
+            let lacking = (0..RESOURCES).filter(|i| pod[*i] > node[*i]);
             let shares = lacking.map(|i| ((pod[i] - node[i]) as u128 * 1_000_000 / u128::from(pod[i]), i));
             let worst = shares.clone().max().unwrap_or((0, 0));
             (shares.count(), worst)
@@ -142,13 +145,13 @@ mod tests {
     const GI: u64 = 1 << 30;
 
     fn cpu(item: usize, milli: u64, count: Option<u32>) -> Parcel {
-        Parcel { rank: 0, item, count, pod: [milli, 0, 0, 1] }
+        Parcel::new(item, count, [milli, 0, 0, 1])
     }
 
     fn misfits(nodes: &[u64], mut parcels: Vec<Parcel>) -> Vec<Misfit> {
         let mut free: Vec<Amounts> = nodes.iter().map(|milli| [*milli, GI, GI, 10]).collect();
         let mut misfits = Vec::new();
-        rank(&mut parcels);
+        parcels.sort();
         pack(&mut free, parcels.iter(), |misfit| {
             misfits.push(misfit);
             true

@@ -1,55 +1,83 @@
-//! What is to be decided, with positions instead of names: clusters and components in the order of their names.
+//! What is to be decided, with positions instead of names: clusters in the order of their names, components by
+//! application.
+//!
+//! It borrows nothing and can be kept: when an application or a cluster changes, [`Problem::take`],
+//! [`Problem::leave`] and [`Problem::observe`] change it in place, at a cost that does not grow with the rest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
-use qonnect_schema::SnapshotSpec;
+use jiff::Timestamp;
 use qonnect_schema::documents::application::{Component, Strategy};
-use qonnect_schema::documents::snapshot::Health;
+use qonnect_schema::documents::snapshot::{ClusterState, Health};
 use qonnect_schema::revision::{ApplicationSource, Revision};
+use qonnect_schema::{FleetSpec, SnapshotSpec};
 
 use super::latency::Latencies;
-use super::member::{Amounts, Member, amounts};
+use super::member::{Amounts, Member, RESOURCES, amounts};
+use super::menu::Menus;
 use super::objective::{self, Raw, Scales};
-use super::pack::{self, Parcel};
+use super::pack::Parcel;
 use super::requests::{PodCount, PodGroup, requests};
 use super::signals::Current;
 
-#[derive(Debug)]
-pub(super) struct Problem<'a> {
-    pub(super) members: Vec<Member<'a>>,
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub(super) fleet: FleetSpec,
+    pub(super) members: Vec<Member>,
     pub(super) latencies: Latencies,
-    pub(super) applications: Vec<App<'a>>,
-    /// The components of all applications.
-    pub(super) items: Vec<Item<'a>>,
+    /// Some may be vacant.
+    pub(super) applications: Vec<App>,
+    /// Where each application stands among them.
+    pub(super) names: BTreeMap<String, usize>,
+    /// The components of all applications; those of vacant ones lie idle.
+    pub(super) items: Vec<Item>,
+    pub(super) menus: Menus,
+    /// What each cluster reports Ready.
+    ready: Vec<BTreeSet<(String, String)>>,
+    vacant: Vec<usize>,
 }
 
-#[derive(Debug)]
-pub(super) struct App<'a> {
-    pub(super) name: &'a str,
-    pub(super) source: &'a ApplicationSource,
+#[derive(Debug, Clone)]
+pub(super) struct App {
+    pub(super) name: String,
+    pub(super) source: Arc<ApplicationSource>,
     pub(super) scales: Scales,
-    /// Its components among the items.
+    /// Its components among the items, in the order of their names.
     pub(super) items: Range<usize>,
     /// The most that it may cost, in millionths of the currency per hour.
     pub(super) limit: Option<i64>,
 }
 
 /// A component.
-#[derive(Debug)]
-pub(super) struct Item<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct Item {
     pub(super) app: usize,
-    pub(super) component: &'a Component,
+    /// Its position in the application's document.
+    component: usize,
     pub(super) pods: Vec<(PodGroup, Amounts)>,
     /// The same pods, in the order of packing.
     pub(super) parcels: Vec<Parcel>,
+    /// Their sum; daemons, of which every node takes one, counted by themselves.
+    pub(super) total: Amounts,
+    pub(super) per_node: Amounts,
     /// Where it runs, or is on its way to.
     pub(super) home: Option<usize>,
     /// It runs on a cluster that the revision does not know.
-    pub(super) stray: Option<&'a str>,
+    pub(super) stray: Option<String>,
     /// Where its old copy still sits while it moves.
     pub(super) leaving: Option<usize>,
     /// Its dependencies, and the components that depend on it.
     pub(super) calls: Vec<Call>,
+    /// What clusters it can choose from, and what it adds there.
+    pub(super) menu: usize,
+    /// What it adds where it runs, if it may stay.
+    pub(super) at_home: Option<i64>,
+    /// It runs on a silent cluster, which it must not leave.
+    pub(super) pinned: bool,
+    /// What it costs at the least, where its application has a limit.
+    pub(super) least: i64,
 }
 
 /// One end of a dependency.
@@ -63,77 +91,144 @@ pub(super) struct Call {
     pub(super) outgoing: bool,
 }
 
-impl<'a> Problem<'a> {
-    pub(super) fn new(revision: &'a Revision, snapshot: &'a SnapshotSpec) -> Self {
+impl Problem {
+    pub(super) fn new(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
         let signals = Current::at(snapshot.now, &revision.signals);
-        let defaults = &revision.fleet.defaults;
+        let fleet = &revision.fleet;
         let clusters: Vec<_> = revision.clusters.values().collect();
-        let member = |cluster| Member::new(cluster, &signals, defaults, snapshot);
+        let state = |name: &str| snapshot.clusters.get(name);
+        let member = |cluster: &&_| {
+            let cluster: &qonnect_schema::Cluster = cluster;
+            Member::new(cluster, &signals, &fleet.defaults, state(cluster.name()))
+        };
+        let members: Vec<Member> = clusters.iter().map(member).collect();
         let mut problem = Self {
-            members: clusters.iter().copied().map(member).collect(),
-            latencies: Latencies::new(&clusters, &signals, defaults),
+            fleet: fleet.clone(),
+            latencies: Latencies::new(&clusters, &signals, &fleet.defaults),
+            menus: Menus::new(&members),
+            ready: members.iter().map(|member| ready(state(&member.name))).collect(),
+            members,
             applications: Vec::new(),
+            names: BTreeMap::new(),
             items: Vec::new(),
+            vacant: Vec::new(),
         };
         for (name, source) in &revision.applications {
-            problem.take(name, source, revision, snapshot);
+            problem.take(name, source, snapshot);
         }
-        problem.rank_parcels();
         problem
     }
 
-    fn take(
-        &mut self,
-        name: &'a str,
-        source: &'a ApplicationSource,
-        revision: &Revision,
-        snapshot: &'a SnapshotSpec,
-    ) {
+    /// Takes an application in; none of its name must be there.
+    pub(super) fn take(&mut self, name: &str, source: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
         let spec = &source.application.spec;
-        let first = self.items.len();
+        let count = spec.components.len();
+        let alike = |at: &usize| self.applications[*at].items.len() == count;
+        let reused = self.vacant.iter().position(alike).map(|at| self.vacant.swap_remove(at));
+        let first = reused.map_or(self.items.len(), |at| self.applications[at].items.start);
+        let at = reused.unwrap_or(self.applications.len());
+        let app = App {
+            name: name.to_owned(),
+            source: source.clone(),
+            scales: Scales::new(&spec.objectives, &self.fleet),
+            items: first..first + count,
+            limit: spec.constraints.max_cost_per_hour.map(|money| micro(money.0)),
+        };
+        match reused {
+            Some(at) => self.applications[at] = app,
+            None => self.applications.push(app),
+        }
+        self.names.insert(name.to_owned(), at);
         let mut pods = requests(source);
-        let mut components: Vec<_> = spec.components.iter().collect();
-        components.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut components: Vec<usize> = (0..count).collect();
+        components.sort_by(|a, b| spec.components[*a].name.cmp(&spec.components[*b].name));
+        for (offset, component) in components.into_iter().enumerate() {
+            let groups = pods.remove(&spec.components[component].name).unwrap_or_default();
+            let item = Item::new(first + offset, at, component, groups);
+            match self.items.get_mut(first + offset) {
+                Some(slot) => *slot = item,
+                None => self.items.push(item),
+            }
+        }
+        self.connect(first..first + count);
+        for item in first..first + count {
+            self.items[item].menu = Menus::open(self, item);
+        }
+        self.settle(name, snapshot);
+    }
+
+    /// Enters where the components of an application run.
+    pub(super) fn settle(&mut self, name: &str, snapshot: &SnapshotSpec) {
         let placed = snapshot.placements.get(name).map(|placement| &placement.spec.components);
-        for component in components {
-            let placed = placed.and_then(|components| components.get(&component.name));
+        for at in self.applications[self.names[name]].items.clone() {
+            let placed = placed.and_then(|components| components.get(&self.component(at).name));
             let cluster = placed.and_then(|placed| placed.cluster.as_deref());
             let home = cluster.and_then(|cluster| self.position(cluster));
-            let pods = pods.remove(&component.name).unwrap_or_default();
-            self.items.push(Item {
-                app: self.applications.len(),
-                component,
-                pods: pods.into_iter().map(|group| (group, amounts(&group.pod))).collect(),
-                parcels: Vec::new(),
-                home,
-                stray: cluster.filter(|_| home.is_none()),
-                leaving: placed
-                    .and_then(|placed| placed.moving.as_ref())
-                    .and_then(|moving| self.position(&moving.from)),
-                calls: Vec::new(),
-            });
+            let moving = placed.and_then(|placed| placed.moving.as_ref());
+            let leaving = moving.and_then(|moving| self.position(&moving.from));
+            let item = &mut self.items[at];
+            (item.home, item.leaving) = (home, leaving);
+            item.stray = cluster.filter(|_| home.is_none()).map(str::to_owned);
+            self.weigh_home(at);
         }
-        self.connect(first);
-        self.applications.push(App {
-            name,
-            source,
-            scales: Scales::new(&spec.objectives, &revision.fleet),
-            items: first..self.items.len(),
-            limit: spec.constraints.max_cost_per_hour.map(|money| micro(money.0)),
-        });
+    }
+
+    /// Takes an application out; its place is used again.
+    pub(super) fn leave(&mut self, name: &str) {
+        if let Some(at) = self.names.remove(name) {
+            for item in self.applications[at].items.clone() {
+                self.menus.close(self.items[item].menu);
+                let idle = &mut self.items[item];
+                (idle.home, idle.leaving, idle.stray) = (None, None, None);
+                (idle.parcels, idle.calls) = (Vec::new(), Vec::new());
+            }
+            self.vacant.push(at);
+        }
+    }
+
+    /// A cluster says something new, or costs something new.
+    pub(super) fn observe(
+        &mut self,
+        at: usize,
+        revision: &Revision,
+        state: Option<&ClusterState>,
+        now: Timestamp,
+    ) {
+        let signals = Current::at(now, &revision.signals);
+        let name = self.members[at].name.clone();
+        let member = Member::new(&revision.clusters[&name], &signals, &self.fleet.defaults, state);
+        self.menus.reprice(at, &member);
+        self.members[at] = member;
+        self.ready[at] = ready(state);
+    }
+
+    /// Looks again at what an item adds where it runs.
+    pub(super) fn weigh_home(&mut self, at: usize) {
+        let admitted = |home: &usize| super::filter::refused_there(self, at, *home).is_none();
+        let home = self.items[at].home.filter(admitted);
+        let value = home.map(|home| self.scales(at).own(&self.raw(at, home)));
+        let pinned = self.items[at].home.is_some_and(|home| super::filter::is_pinned(self, at, home));
+        let least = match self.app(at).limit {
+            None => 0,
+            Some(_) => {
+                let members =
+                    self.menus.of(self.items[at].menu).members.iter().map(|member| *member as usize);
+                let possible = members.chain(self.items[at].home);
+                possible.map(|member| self.cost(at, member)).min().unwrap_or(0)
+            }
+        };
+        let item = &mut self.items[at];
+        (item.at_home, item.pinned, item.least) = (value, pinned, least);
     }
 
     /// Enters the dependencies of an application at both ends.
-    fn connect(&mut self, first: usize) {
-        for caller in first..self.items.len() {
-            for dependency in &self.items[caller].component.depends_on {
-                let named = |item: &Item<'_>| item.component.name == dependency.component;
-                let Some(callee) = self.items[first..].iter().position(named).map(|at| first + at) else {
+    fn connect(&mut self, items: Range<usize>) {
+        for caller in items.clone() {
+            for dependency in self.component(caller).depends_on.clone() {
+                let named = |item: &usize| self.component(*item).name == dependency.component;
+                let Some(callee) = items.clone().find(named).filter(|callee| *callee != caller) else {
                     continue;
                 };
-                if callee == caller {
-                    continue;
-                }
                 let limit = dependency.max_latency.map(|latency| latency.0);
                 self.items[caller].calls.push(Call { other: callee, limit, outgoing: true });
                 self.items[callee].calls.push(Call { other: caller, limit, outgoing: false });
@@ -141,44 +236,44 @@ impl<'a> Problem<'a> {
         }
     }
 
-    fn rank_parcels(&mut self) {
-        let parcel = |item: usize, group: &PodGroup, pod: Amounts| Parcel {
-            rank: 0,
-            item,
-            count: match group.count {
-                PodCount::Replicas(count) => Some(count),
-                PodCount::PerNode => None,
-            },
-            pod,
-        };
-        let mut parcels: Vec<_> = self
-            .items
-            .iter()
-            .enumerate()
-            .flat_map(|(at, item)| item.pods.iter().map(move |(group, pod)| parcel(at, group, *pod)))
-            .collect();
-        pack::rank(&mut parcels);
-        for parcel in parcels {
-            self.items[parcel.item].parcels.push(parcel);
-        }
-    }
-
     pub(super) fn position(&self, cluster: &str) -> Option<usize> {
-        self.members.binary_search_by(|member| member.name.cmp(cluster)).ok()
+        self.members.binary_search_by(|member| member.name.as_str().cmp(cluster)).ok()
     }
 
-    pub(super) fn app(&self, item: usize) -> &App<'a> {
+    pub(super) fn app(&self, item: usize) -> &App {
         &self.applications[self.items[item].app]
+    }
+
+    pub(super) fn scales(&self, item: usize) -> &Scales {
+        &self.app(item).scales
+    }
+
+    pub(super) fn component(&self, item: usize) -> &Component {
+        &self.app(item).source.application.spec.components[self.items[item].component]
+    }
+
+    /// The items of all applications, in the order of names.
+    pub(super) fn live(&self) -> impl Iterator<Item = usize> + '_ {
+        self.names.values().flat_map(|app| self.applications[*app].items.clone())
     }
 
     pub(super) fn raw(&self, item: usize, member: usize) -> Raw {
         objective::raw(&self.items[item].pods, &self.members[member])
     }
 
+    /// In millionths of the currency per hour.
+    pub(super) fn cost(&self, item: usize, member: usize) -> i64 {
+        micro(self.raw(item, member).cost)
+    }
+
+    /// Whether it runs somewhere.
+    pub(super) fn runs(&self, item: usize) -> bool {
+        self.items[item].home.is_some() || self.items[item].stray.is_some()
+    }
+
     /// Whether a move is due if the component is placed there.
     pub(super) fn moves(&self, item: usize, member: usize) -> bool {
-        let item = &self.items[item];
-        item.stray.is_some() || item.home.is_some_and(|home| home != member)
+        self.runs(item) && self.items[item].home != Some(member)
     }
 
     /// The component's pods are there already, whatever is decided.
@@ -189,18 +284,57 @@ impl<'a> Problem<'a> {
 
     /// Its cluster reports it Ready.
     pub(super) fn is_ready(&self, item: usize, member: usize) -> bool {
-        let (app, component) = (self.app(item).name, &self.items[item].component.name);
-        self.members[member].state.is_some_and(|state| {
-            state.components.iter().any(|status| {
-                status.health == Health::Ready && status.application == app && status.component == *component
-            })
-        })
+        let key = (self.app(item).name.clone(), self.component(item).name.clone());
+        self.ready[member].contains(&key)
     }
 }
 
-impl App<'_> {
+fn ready(state: Option<&ClusterState>) -> BTreeSet<(String, String)> {
+    let components = state.into_iter().flat_map(|state| &state.components);
+    components
+        .filter(|status| status.health == Health::Ready)
+        .map(|status| (status.application.clone(), status.component.clone()))
+        .collect()
+}
+
+impl App {
     pub(super) fn strategy(&self) -> Strategy {
         self.source.application.spec.strategy
+    }
+}
+
+impl Item {
+    fn new(at: usize, app: usize, component: usize, groups: Vec<PodGroup>) -> Self {
+        let pods: Vec<_> = groups.into_iter().map(|group| (group, amounts(&group.pod))).collect();
+        let (mut total, mut per_node) = ([0u64; RESOURCES], [0u64; RESOURCES]);
+        let mut parcels = Vec::with_capacity(pods.len());
+        for (group, pod) in &pods {
+            let (sum, count) = match group.count {
+                PodCount::Replicas(count) => (&mut total, Some(count)),
+                PodCount::PerNode => (&mut per_node, None),
+            };
+            for i in 0..RESOURCES {
+                sum[i] = sum[i].saturating_add(pod[i].saturating_mul(u64::from(count.unwrap_or(1))));
+            }
+            parcels.push(Parcel::new(at, count, *pod));
+        }
+        parcels.sort_unstable();
+        Self {
+            app,
+            component,
+            pods,
+            parcels,
+            total,
+            per_node,
+            home: None,
+            stray: None,
+            leaving: None,
+            calls: Vec::new(),
+            menu: 0,
+            at_home: None,
+            pinned: false,
+            least: 0,
+        }
     }
 }
 

@@ -127,10 +127,10 @@ fn line(snapshot: &SnapshotSpec, plan: Option<&ApplicationPlan>, application: &s
     }
 }
 
-fn totals<'a>(problem: &Problem<'_>, cluster: impl Fn(&str, &str) -> Option<&'a str>) -> Totals {
+fn totals<'a>(problem: &Problem, cluster: impl Fn(&str, &str) -> Option<&'a str>) -> Totals {
     let mut totals = Totals::default();
-    for item in 0..problem.items.len() {
-        let (application, component) = (problem.app(item).name, &problem.items[item].component.name);
+    for item in problem.live() {
+        let (application, component) = (&problem.app(item).name, &problem.component(item).name);
         let Some(member) = cluster(application, component).and_then(|name| problem.position(name)) else {
             continue;
         };

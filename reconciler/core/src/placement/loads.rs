@@ -1,0 +1,249 @@
+//! What sits on each cluster while a plan is made, and whether more still fits.
+//!
+//! What runs keeps its room until it is gone, also where the plan moves it away: a move is make-before-break,
+//! so the old copy is still there when the new one starts.
+
+use qonnect_schema::documents::placement::{Filter, Refusal};
+
+use super::member::{Amounts, Member, RESOURCES};
+use super::pack::{Misfit, Parcel, pack};
+use super::problem::{Item, Problem};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Loads {
+    of: Vec<Load>,
+    /// By cluster, what its nodes have left together: the first question, asked of many clusters in a row.
+    slack: Vec<Amounts>,
+    /// Kept between calls, so that trying allocates nothing.
+    scratch: Vec<Amounts>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Load {
+    /// In the order of packing.
+    parcels: Vec<Parcel>,
+    /// What they leave on each node.
+    free: Vec<Amounts>,
+    /// Components that run here and find no room; while there are some, nothing new comes.
+    squeezed: Vec<usize>,
+    /// Components that are placed here and do not run here.
+    guests: Vec<u32>,
+}
+
+impl Loads {
+    pub(super) fn new(problem: &Problem) -> Self {
+        let count = problem.members.len();
+        let mut loads = Self {
+            of: vec![Load::default(); count],
+            slack: vec![[0; RESOURCES]; count],
+            scratch: Vec::new(),
+        };
+        for item in problem.live() {
+            for member in sits(&problem.items[item]) {
+                loads.of[member].parcels.extend(&problem.items[item].parcels);
+            }
+        }
+        for member in 0..count {
+            loads.settle(problem, member);
+        }
+        loads
+    }
+
+    /// Packs what runs on a cluster anew; whoever is placed there comes back with [`Self::add`].
+    fn settle(&mut self, problem: &Problem, member: usize) {
+        let load = &mut self.of[member];
+        load.parcels.sort_unstable();
+        load.squeezed.clear();
+        reset(&mut load.free, &problem.members[member]);
+        let squeezed = &mut load.squeezed;
+        pack(&mut load.free, load.parcels.iter(), |misfit| {
+            squeezed.push(misfit.item);
+            true
+        });
+        self.slack[member] = sum(&load.free);
+    }
+
+    /// The components that run on a cluster, or whose old copy does.
+    pub(super) fn rebuild(&mut self, problem: &Problem, member: usize, residents: &[usize]) {
+        let load = &mut self.of[member];
+        load.parcels.clear();
+        for item in residents {
+            load.parcels.extend(&problem.items[*item].parcels);
+        }
+        self.settle(problem, member);
+        for guest in std::mem::take(&mut self.of[member].guests) {
+            self.add(problem, guest as usize, member);
+        }
+    }
+
+    /// A component that runs there comes or goes, with what it asks for.
+    pub(super) fn resident(&mut self, problem: &Problem, item: usize, member: usize, comes: bool) {
+        let load = &mut self.of[member];
+        load.parcels.retain(|parcel| parcel.item as usize != item);
+        if comes {
+            load.parcels.extend(&problem.items[item].parcels);
+        }
+        let guests = std::mem::take(&mut load.guests);
+        load.parcels.retain(|parcel| !guests.contains(&parcel.item));
+        self.settle(problem, member);
+        for guest in guests {
+            self.add(problem, guest as usize, member);
+        }
+    }
+
+    /// Components that are placed on a cluster and do not run there.
+    pub(super) fn guests(&self, member: usize) -> &[u32] {
+        &self.of[member].guests
+    }
+
+    /// Whether a cluster may have room, as far as the sum of it tells.
+    pub(super) fn may_fit(&self, item: &Item, member: usize) -> bool {
+        (0..RESOURCES).all(|i| item.total[i] <= self.slack[member][i])
+    }
+
+    /// Whether it may have room once another component is gone, as far as the sum of it tells.
+    pub(super) fn would_fit(&self, problem: &Problem, item: usize, member: usize, gone: usize) -> bool {
+        let (item, gone) = (&problem.items[item].total, &problem.items[gone].total);
+        (0..RESOURCES).all(|i| item[i] <= self.slack[member][i].saturating_add(gone[i]))
+    }
+
+    /// Whether the component finds room beside everything that sits there.
+    pub(super) fn fits(&mut self, problem: &Problem, item: usize, member: usize) -> bool {
+        if problem.sits_on(item, member) {
+            return self.stays(problem, item, member);
+        }
+        let facts = &problem.items[item];
+        let load = &self.of[member];
+        if facts.parcels.is_empty() {
+            return true;
+        }
+        if !load.squeezed.is_empty() || load.free.is_empty() {
+            return false;
+        }
+        let nodes = load.free.len() as u64;
+        let wanted = |i: usize| facts.total[i].saturating_add(facts.per_node[i].saturating_mul(nodes));
+        if (0..RESOURCES).any(|i| wanted(i) > self.slack[member][i]) {
+            return false;
+        }
+        let mut fits = true;
+        let stop = |_: Misfit| {
+            fits = false;
+            false
+        };
+        if load.parcels.last().is_none_or(|last| *last < facts.parcels[0]) {
+            // What comes last in the order of packing needs to be tried only on what is left.
+            self.scratch.clone_from(&load.free);
+            pack(&mut self.scratch, facts.parcels.iter(), stop);
+        } else {
+            reset(&mut self.scratch, &problem.members[member]);
+            pack(&mut self.scratch, merged(&load.parcels, &facts.parcels), stop);
+        }
+        fits
+    }
+
+    /// Whether what runs can stay. A component that its cluster reports Ready fits, whatever packing makes of
+    /// it, unless one of its pods is larger than what any node there could give.
+    pub(super) fn stays(&self, problem: &Problem, item: usize, member: usize) -> bool {
+        if !self.of[member].squeezed.contains(&item) {
+            return true;
+        }
+        let nodes = &problem.members[member].nodes;
+        let alone = |parcel: &Parcel| nodes.iter().any(|node| within(&parcel.pod, &node.free));
+        problem.is_ready(item, member) && problem.items[item].parcels.iter().all(alone)
+    }
+
+    pub(super) fn add(&mut self, problem: &Problem, item: usize, member: usize) {
+        if problem.sits_on(item, member) {
+            return;
+        }
+        let parcels = &problem.items[item].parcels;
+        let load = &mut self.of[member];
+        load.guests.push(item as u32);
+        if load.parcels.last().zip(parcels.first()).is_none_or(|(last, first)| last < first) {
+            load.parcels.extend(parcels);
+            pack(&mut load.free, parcels.iter(), |_| true);
+            self.slack[member] = sum(&load.free);
+            return;
+        }
+        load.parcels.extend(parcels);
+        load.parcels.sort_unstable();
+        self.repack(problem, member);
+    }
+
+    pub(super) fn remove(&mut self, problem: &Problem, item: usize, member: usize) {
+        if !problem.sits_on(item, member) {
+            let load = &mut self.of[member];
+            load.guests.retain(|guest| *guest as usize != item);
+            load.parcels.retain(|parcel| parcel.item as usize != item);
+            self.repack(problem, member);
+        }
+    }
+
+    fn repack(&mut self, problem: &Problem, member: usize) {
+        let load = &mut self.of[member];
+        reset(&mut load.free, &problem.members[member]);
+        pack(&mut load.free, load.parcels.iter(), |_| true);
+        self.slack[member] = sum(&load.free);
+    }
+
+    /// Why the component does not fit, and by how much.
+    pub(super) fn refusal(&self, problem: &Problem, item: usize, member: usize) -> Refusal {
+        let refusal = |message| Refusal { filter: Filter::Capacity, message };
+        let facts = &problem.members[member];
+        if facts.nodes.is_empty() {
+            return refusal(match facts.unusable.as_slice() {
+                [] => "has no nodes".into(),
+                [(node, reason), rest @ ..] => match rest.len() {
+                    0 => format!("{node} {reason}"),
+                    more => format!("no node takes pods: {node} {reason}, and {more} more"),
+                },
+            });
+        }
+        let mut free = self.of[member].free.clone();
+        if problem.sits_on(item, member) {
+            reset(&mut free, facts);
+            let others = self.of[member].parcels.iter().filter(|parcel| parcel.item as usize != item);
+            pack(&mut free, others, |_| true);
+        }
+        let mut found = None;
+        pack(&mut free, problem.items[item].parcels.iter(), |misfit| {
+            found = Some(misfit);
+            false
+        });
+        refusal(match found {
+            Some(misfit) => misfit.message(&facts.nodes, &free),
+            None if !self.of[member].squeezed.is_empty() => {
+                "what runs here needs more than its nodes have".into()
+            }
+            None => "its pods would fit only if others moved to other nodes".into(),
+        })
+    }
+}
+
+/// The clusters that a component's pods sit on, whatever is decided.
+pub(super) fn sits(item: &Item) -> impl Iterator<Item = usize> + use<> {
+    let old_copy = item.leaving.filter(|leaving| item.home != Some(*leaving));
+    item.home.into_iter().chain(old_copy)
+}
+
+fn reset(free: &mut Vec<Amounts>, member: &Member) {
+    free.clear();
+    free.extend(member.nodes.iter().map(|node| node.free));
+}
+
+fn merged<'x>(a: &'x [Parcel], b: &'x [Parcel]) -> impl Iterator<Item = &'x Parcel> {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if y < x => b.next(),
+        (Some(_), _) => a.next(),
+        (None, _) => b.next(),
+    })
+}
+
+fn sum(free: &[Amounts]) -> Amounts {
+    std::array::from_fn(|i| free.iter().fold(0u64, |sum, node| sum.saturating_add(node[i])))
+}
+
+fn within(wanted: &Amounts, free: &Amounts) -> bool {
+    (0..RESOURCES).all(|i| wanted[i] <= free[i])
+}

@@ -1,0 +1,186 @@
+//! A plan that is kept, so that the next one costs what has changed and not what there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use qonnect_schema::SnapshotSpec;
+use qonnect_schema::documents::application::Strategy;
+use qonnect_schema::revision::Revision;
+
+use super::loads;
+use super::problem::Problem;
+use super::state::{Solution, State};
+use super::{ApplicationPlan, OTHERS_MAX, Plan, borda, outcome, search};
+
+/// What is different since a planner looked last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Applications that are new, gone, changed, or placed or moved elsewhere than planned.
+    pub applications: BTreeSet<String>,
+    /// Clusters with other nodes, prices, health or status. None may be new or gone, and no round trip changed.
+    pub clusters: BTreeSet<String>,
+}
+
+/// A problem with its solution.
+#[derive(Debug, Clone)]
+pub struct Planner {
+    problem: Problem,
+    solution: Solution,
+}
+
+impl Planner {
+    /// Plans all applications together.
+    pub fn new(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
+        let problem = Problem::new(revision, snapshot);
+        let solution = Solution::new(&problem);
+        let mut planner = Self { problem, solution };
+        let items: Vec<usize> = planner.problem.live().collect();
+        planner.solve(&items);
+        planner.solution.look();
+        planner
+    }
+
+    /// The whole plan.
+    pub fn plan(&mut self) -> Plan {
+        let names: Vec<String> = self.problem.names.keys().cloned().collect();
+        let applications = names.into_iter().map(|name| {
+            let plan = self.application(&name, OTHERS_MAX);
+            (name, plan)
+        });
+        Plan { applications: applications.collect() }
+    }
+
+    /// The plan of one application, with every other cluster for each component.
+    pub fn explain(&mut self, name: &str) -> Option<ApplicationPlan> {
+        self.problem.names.contains_key(name).then(|| self.application(name, usize::MAX))
+    }
+
+    /// Plans again what a change touches. Gives the applications that were touched or whose components go
+    /// elsewhere now; what is gone has no plan.
+    ///
+    /// *Assumptions:* revision and snapshot differ from those that were planned before in nothing but what
+    /// `touched` names; the moment may be another one.
+    pub fn replan(
+        &mut self,
+        revision: &Revision,
+        snapshot: &SnapshotSpec,
+        touched: &Touched,
+    ) -> BTreeMap<String, Option<ApplicationPlan>> {
+        let mut dirty = BTreeSet::new();
+        for name in &touched.clusters {
+            self.observe(name, revision, snapshot, &mut dirty);
+        }
+        for name in &touched.applications {
+            self.reload(name, revision, snapshot, &mut dirty);
+        }
+        let items: Vec<usize> = dirty.into_iter().collect();
+        self.solve(&items);
+        let mut names = touched.applications.clone();
+        for item in self.solution.look() {
+            names.insert(self.problem.app(item).name.clone());
+        }
+        let plan = |name: String| {
+            let known = self.problem.names.contains_key(&name);
+            let plan = known.then(|| self.application(&name, OTHERS_MAX));
+            (name, plan)
+        };
+        names.into_iter().map(plan).collect()
+    }
+
+    fn solve(&mut self, items: &[usize]) {
+        let by = |strategy| {
+            let chosen = items.iter().copied().filter(|item| self.problem.app(*item).strategy() == strategy);
+            chosen.collect::<Vec<_>>()
+        };
+        let (ranked, optimal) = (by(Strategy::Borda), by(Strategy::Optimal));
+        let mut state = State { problem: &self.problem, solution: &mut self.solution };
+        borda::solve(&mut state, &ranked);
+        search::solve(&mut state, &optimal);
+    }
+
+    fn application(&mut self, name: &str, others_max: usize) -> ApplicationPlan {
+        let mut state = State { problem: &self.problem, solution: &mut self.solution };
+        let app = &self.problem.applications[self.problem.names[name]];
+        let components = app.items.clone().map(|item| {
+            let name = self.problem.component(item).name.clone();
+            (name, outcome::component(&mut state, item, others_max))
+        });
+        ApplicationPlan { strategy: app.strategy(), components: components.collect() }
+    }
+
+    /// Takes in what became of an application; its components keep their place where they can.
+    fn reload(
+        &mut self,
+        name: &str,
+        revision: &Revision,
+        snapshot: &SnapshotSpec,
+        dirty: &mut BTreeSet<usize>,
+    ) {
+        let mut places = BTreeMap::new();
+        if let Some(app) = self.problem.names.get(name) {
+            for item in self.problem.applications[*app].items.clone() {
+                places.insert(self.problem.component(item).name.clone(), self.solution.place(item));
+                State { problem: &self.problem, solution: &mut self.solution }.put(item, None);
+                for member in loads::sits(&self.problem.items[item]) {
+                    self.solution.loads.resident(&self.problem, item, member, false);
+                }
+                dirty.remove(&item);
+            }
+        }
+        self.problem.leave(name);
+        let Some(source) = revision.applications.get(name) else { return };
+        self.problem.take(name, source, snapshot);
+        self.solution.grow(&self.problem);
+        let app = self.problem.names[name];
+        self.solution.open(&self.problem, app);
+        for item in self.problem.applications[app].items.clone() {
+            for member in loads::sits(&self.problem.items[item]) {
+                self.solution.loads.resident(&self.problem, item, member, true);
+            }
+            dirty.insert(item);
+        }
+        for item in self.problem.applications[app].items.clone() {
+            let place = places.get(&self.problem.component(item).name).copied().flatten();
+            let runs = self.problem.runs(item);
+            let mut state = State { problem: &self.problem, solution: &mut self.solution };
+            // What is under way elsewhere by plan alone keeps its place; what runs starts from where it does.
+            let place = place.filter(|place| !runs && state.own(item, *place).is_some());
+            if let Some(place) = place.filter(|place| state.can(item, *place)) {
+                state.put(item, Some(place));
+            }
+        }
+    }
+
+    /// Takes in what a cluster says; who is there, or would be better off there now, is planned anew.
+    fn observe(
+        &mut self,
+        name: &str,
+        revision: &Revision,
+        snapshot: &SnapshotSpec,
+        dirty: &mut BTreeSet<usize>,
+    ) {
+        let Some(at) = self.problem.position(name) else { return };
+        let items: Vec<usize> = self.problem.live().collect();
+        let there = |item: &usize| {
+            let facts = &self.problem.items[*item];
+            loads::sits(facts).any(|member| member == at) || self.solution.place(*item) == Some(at)
+        };
+        let affected: Vec<usize> = items.iter().copied().filter(there).collect();
+        for &item in &affected {
+            State { problem: &self.problem, solution: &mut self.solution }.put(item, None);
+        }
+        self.problem.observe(at, revision, snapshot.clusters.get(name), snapshot.now);
+        let sits = |item: &usize| loads::sits(&self.problem.items[*item]).any(|member| member == at);
+        let residents: Vec<usize> = affected.iter().copied().filter(sits).collect();
+        self.solution.loads.rebuild(&self.problem, at, &residents);
+        for &item in &affected {
+            self.problem.weigh_home(item);
+        }
+        dirty.extend(&affected);
+        let state = State { problem: &self.problem, solution: &mut self.solution };
+        let tempted = |item: &usize| {
+            let own = state.own(*item, at);
+            own.is_some_and(|own| state.score(*item, at, own) < state.present(*item))
+        };
+        dirty.extend(items.iter().copied().filter(tempted));
+    }
+}

@@ -1,0 +1,117 @@
+//! `strategy: optimal`: what runs stays as it is, what is new goes where it adds least, then single
+//! components, pairs and chains move as long as the sum of [`super::objective`] falls.
+//!
+//! The search knows no clock and no chance: its budget is counted in tries, and the order of names breaks ties.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use qonnect_schema::documents::application::Strategy;
+
+use super::state::State;
+
+mod exchange;
+mod pairs;
+mod place;
+
+/// How often all components are tried anew. Each pass improves the sum, most plans need three.
+const PASSES_MAX: usize = 16;
+
+/// Places the given components; all others stay where the state has them.
+pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
+    start_from_what_runs(state, items);
+    let order = |state: &State<'_>, runs: bool| {
+        let problem = state.problem;
+        let wanted =
+            |item: &usize| state.place(*item).is_none() && problem.items[*item].home.is_some() == runs;
+        let mut order: Vec<usize> = items.iter().copied().filter(wanted).collect();
+        // Those with the fewest choices first, then the largest, which are the hardest to fit.
+        order.sort_by_cached_key(|item| {
+            let facts = &problem.items[*item];
+            let largest = facts.parcels.first().copied();
+            (problem.menus.of(facts.menu).members.len(), largest.is_none(), largest, *item)
+        });
+        order
+    };
+    // What must leave its cluster is placed before anything new takes its room.
+    let leaving = order(state, true);
+    place::all(state, &leaving);
+    for item in leaving {
+        if state.place(item).is_none() {
+            // Nothing is evicted without a target.
+            state.put(item, state.problem.items[item].home);
+        }
+    }
+    let new = order(state, false);
+    place::all(state, &new);
+    improve(state, items);
+}
+
+/// Leaves out what a filter no longer lets run, and as much as breaks a limit of latency or cost.
+fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
+    let problem = state.problem;
+    for &item in items {
+        if state.place(item).is_some() {
+            continue;
+        }
+        if let Some(home) = problem.items[item].home.filter(|home| state.own(item, *home).is_some()) {
+            state.put(item, Some(home));
+        }
+    }
+    for &item in items {
+        let Some(home) = state.place(item) else { continue };
+        // The caller moves towards the callee, who may have others to answer to.
+        let too_far = problem.items[item].calls.iter().filter(|call| call.outgoing).any(|call| {
+            let there = state.place(call.other);
+            call.limit.zip(there).is_some_and(|(limit, there)| problem.latencies.between(home, there) > limit)
+        });
+        if too_far {
+            state.put(item, None);
+        }
+    }
+    let mut apps: Vec<usize> = items.iter().map(|item| problem.items[*item].app).collect();
+    apps.dedup();
+    for app in apps {
+        let facts = &problem.applications[app];
+        while facts.strategy() == Strategy::Optimal && state.over_limit(app) {
+            let saving = |item: usize| {
+                let home = state.place(item)?;
+                Some(problem.cost(item, home) - problem.items[item].least)
+            };
+            let savings = facts.items.clone().filter_map(|item| Some((saving(item)?, Reverse(item))));
+            match savings.max().filter(|(saving, _)| *saving > 0) {
+                Some((_, Reverse(item))) => state.put(item, None),
+                None => break,
+            }
+        }
+    }
+}
+
+fn improve(state: &mut State<'_>, items: &[usize]) {
+    let mut budget = exchange::Budget::new(items.len());
+    for _ in 0..PASSES_MAX {
+        let mut improved = false;
+        for &item in items {
+            improved |= place::shift(state, item);
+        }
+        for &item in items {
+            improved |= pairs::join(state, item);
+        }
+        if improved {
+            continue;
+        }
+        for &item in items {
+            improved |= exchange::displace(state, item, &mut budget)
+                || (state.place(item).is_none() && exchange::gather(state, item));
+        }
+        if !improved {
+            break;
+        }
+    }
+}
+
+/// Candidates as they are asked for, the best first; clusters that tie in the order of their names.
+pub(super) fn best_first(candidates: Vec<(i64, u32)>) -> impl Iterator<Item = (i64, usize)> {
+    let mut heap: BinaryHeap<Reverse<(i64, u32)>> = candidates.into_iter().map(Reverse).collect();
+    std::iter::from_fn(move || heap.pop().map(|Reverse((score, member))| (score, member as usize)))
+}
