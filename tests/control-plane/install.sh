@@ -17,6 +17,8 @@ cache=${QONNECT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qonnect}
 url=${QONNECT_KUBERNETES_URL:-}
 programs=(kube-apiserver kube-controller-manager kube-scheduler)
 steps_log=$cache/install.log
+# Debian's package of a library that the source of Kubernetes brings in an older version; see build.
+reflect2=/usr/share/gocode/src/github.com/modern-go/reflect2
 
 # What is taken away again at the end, however that comes.
 work='' policy=''
@@ -52,6 +54,7 @@ has() {
     curl) command -v curl ;;
     xz-utils) command -v xz ;;
     dpkg-dev) command -v dpkg-source ;;
+    golang-github-modern-go-reflect2-dev) [ -d "$reflect2" ] ;;
     golang-1.19-go) [ -x /usr/lib/go-1.19/bin/go ] ;;
     jq | make | rsync) command -v "$1" ;;
     *) die "no test for package $1" ;;
@@ -95,6 +98,7 @@ installed() {
         folder=${folder%/}
         if [ -z "$url" ]; then
             runs "$folder" "${programs[@]}" || continue
+            serves_custom_resources "$folder" || continue
         else
             [ "$(cat "$folder/source" 2>/dev/null)" = "$url" ] || continue
             runs "$folder" kube-apiserver || continue
@@ -110,6 +114,14 @@ runs() {
     for program in "$@"; do
         "$folder/$program" --version >/dev/null 2>&1 || return 1
     done
+}
+
+# An API server of before 1.23 that was built with a newer Go than its time had dies at the first custom resource,
+# unless its reflect2 knows that Go: the name of the file that does stands in the program.
+serves_custom_resources() {
+    local minor
+    minor=$("$1/kube-apiserver" --version | sed -n 's/^Kubernetes v1\.\([0-9]*\).*/\1/p')
+    [ "${minor:-0}" -ge 23 ] || grep --quiet --text reflect2/go_above_118.go "$1/kube-apiserver"
 }
 
 # Moves what lies in a folder into the cache, in one step: a control plane is there completely or not at all.
@@ -162,6 +174,10 @@ fetch_source() {
 build() {
     local work=$1 tree=$1/tree
     fetch_source "$work"
+    # What the tree brings reads maps as Go before 1.18 laid them out.
+    rm -rf "$tree/vendor/github.com/modern-go/reflect2"
+    cp -R "$reflect2" "$tree/vendor/github.com/modern-go/"
+    rm -f "$tree"/vendor/github.com/modern-go/reflect2/*_test.go
     # The build of that age wants its tree below GOPATH.
     mkdir -p "$tree/.go/src/k8s.io" "$work/home" "$work/plane"
     ln -s ../../.. "$tree/.go/src/k8s.io/kubernetes"
@@ -200,6 +216,6 @@ if [ -n "$url" ]; then
     install_packages curl xz-utils
     download "$work"
 else
-    install_packages dpkg-dev golang-1.19-go jq make rsync xz-utils
+    install_packages dpkg-dev golang-1.19-go golang-github-modern-go-reflect2-dev jq make rsync xz-utils
     build "$work"
 fi
