@@ -100,6 +100,7 @@ leads: ["https://$lead_host:$lead_port"]
 authority: /etc/qonnect-secrets/authority.crt
 tokenFile: /etc/qonnect-secrets/lead-token
 repository: {url: "$repository", branch: qonnect/deploy, tokenFile: /etc/qonnect-secrets/git-token}
+probes: 0.0.0.0:7481
 YAML
 }
 

@@ -1,7 +1,9 @@
 //! The agent's configuration: a YAML file, overridden by flags and environment.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use qonnect_agent_core::allow::Allowed;
 use qonnect_agent_core::prune::Limits;
 use qonnect_git::{Credentials, Remote};
 use qonnect_schema::units::Span;
@@ -36,6 +38,12 @@ pub struct Config {
     pub poll: Span,
     #[serde(default)]
     pub prune: Limits,
+    /// What may be touched at all, whatever a release says.
+    #[serde(default)]
+    pub allow: Allowed,
+    /// Where to answer /healthz and /readyz; absent: nowhere.
+    #[serde(default)]
+    pub probes: Option<SocketAddr>,
 }
 
 /// Where releases come from.

@@ -1,6 +1,6 @@
 //! Nodes and pods, reduced to what a report says of them as they pass by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_agent_core::facts::{self, Pod};
 use qonnect_agent_core::state::PodTroubles;
@@ -22,11 +22,13 @@ struct Kept<T> {
     listed: Option<BTreeMap<(String, String), T>>,
     /// A list has ended once.
     complete: bool,
+    /// Why they cannot be listed.
+    denied: Option<String>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { known: BTreeMap::new(), listed: None, complete: false }
+        Self { known: BTreeMap::new(), listed: None, complete: false, denied: None }
     }
 }
 
@@ -42,16 +44,32 @@ impl Facts {
             Seen::ListBegins { .. } => self.pods.list_begins(),
             Seen::ListEnds { kind, .. } if kind == "Node" => self.nodes.list_ends(),
             Seen::ListEnds { .. } => self.pods.list_ends(),
+            Seen::Denied { kind, message } if kind == "Node" => self.nodes.deny(message),
+            Seen::Denied { message, .. } => self.pods.deny(message),
         }
     }
 
-    /// Whether both kinds were listed: half of them would look like another cluster.
+    /// Whether all is known that ever will be: half of a list would look like another cluster.
     pub(crate) fn is_complete(&self) -> bool {
-        self.nodes.complete && self.pods.complete
+        let settled = |complete: bool, denied: &Option<String>| complete || denied.is_some();
+        settled(self.nodes.complete, &self.nodes.denied) && settled(self.pods.complete, &self.pods.denied)
     }
 
-    pub(crate) fn nodes(&self) -> Vec<Node> {
-        facts::with_pods(self.nodes.known.values(), self.pods.known.values())
+    /// What the agent may not see, one sentence each with the way out.
+    pub(crate) fn missing(&self) -> BTreeSet<String> {
+        let nodes = self.nodes.denied.iter().map(|why| {
+            format!("nodes cannot be listed, so the leads go on with what they know of them: {why}; grant get, list and watch on nodes to the agent")
+        });
+        let pods = self.pods.denied.iter().map(|why| {
+            format!("pods cannot be listed, so what others run is not counted and no reason is known why pods do not start: {why}; grant get, list and watch on pods to the agent")
+        });
+        nodes.chain(pods).collect()
+    }
+
+    /// `None` where they were never listed: an empty cluster would lose all that it runs.
+    pub(crate) fn nodes(&self) -> Option<Vec<Node>> {
+        let nodes = || facts::with_pods(self.nodes.known.values(), self.pods.known.values());
+        self.nodes.complete.then(nodes)
     }
 
     /// Why the pods of a component do not start; the first of them speaks for all.
@@ -78,6 +96,12 @@ impl<T: PartialEq> Kept<T> {
         news && self.listed.is_none()
     }
 
+    fn deny(&mut self, message: String) -> bool {
+        let news = self.denied.as_ref() != Some(&message);
+        self.denied = Some(message);
+        news
+    }
+
     fn list_begins(&mut self) -> bool {
         self.listed = Some(BTreeMap::new());
         false
@@ -85,7 +109,8 @@ impl<T: PartialEq> Kept<T> {
 
     fn list_ends(&mut self) -> bool {
         let Some(listed) = self.listed.take() else { return false };
-        let news = !std::mem::replace(&mut self.complete, true) || self.known != listed;
+        let denied = self.denied.take().is_some();
+        let news = !std::mem::replace(&mut self.complete, true) || denied || self.known != listed;
         self.known = listed;
         news
     }
@@ -123,9 +148,28 @@ mod tests {
         assert!(facts.is_complete());
         facts.observe(border(true, "Node"));
         facts.observe(node("b", "True"));
-        assert_eq!(facts.nodes().len(), 2, "a list under way takes nothing away");
+        assert_eq!(facts.nodes().unwrap().len(), 2, "a list under way takes nothing away");
         assert!(facts.observe(border(false, "Node")));
-        assert_eq!(facts.nodes().len(), 1);
+        assert_eq!(facts.nodes().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_may_not_be_seen_is_named_and_the_rest_is_told() {
+        let mut facts = Facts::default();
+        let denied = |kind: &str| Seen::Denied { kind: kind.into(), message: "no".into() };
+        for seen in [border(true, "Node"), node("a", "True"), border(false, "Node")] {
+            facts.observe(seen);
+        }
+        assert!(facts.observe(denied("Pod")) && !facts.observe(denied("Pod")));
+        assert!(facts.is_complete() && facts.nodes().unwrap().len() == 1);
+        assert!(facts.missing().iter().next().unwrap().contains("grant get, list and watch on pods"));
+        facts.observe(border(true, "Pod"));
+        assert!(facts.observe(border(false, "Pod")) && facts.missing().is_empty());
+
+        let mut blind = Facts::default();
+        blind.observe(denied("Node"));
+        blind.observe(denied("Pod"));
+        assert!(blind.is_complete() && blind.nodes().is_none(), "unknown is not none");
     }
 
     #[test]

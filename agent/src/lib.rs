@@ -8,6 +8,9 @@ pub use run::run;
 
 mod sync;
 
+mod ask;
+pub use ask::{check, diff};
+
 mod cluster;
 mod facts;
 
@@ -18,7 +21,12 @@ mod disk;
 mod outbox;
 mod uplink;
 
+mod probes;
+
 mod backoff;
+
+mod memory;
+pub use memory::tune as tune_memory;
 
 mod config;
 pub use config::{Config, Error as ConfigError, Overrides, Repository, load};

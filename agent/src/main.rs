@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-use qonnect_agent::{Overrides, load, run};
+use clap::{Parser, Subcommand};
+use qonnect_agent::{Overrides, check, diff, load, run, tune_memory};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -18,6 +18,8 @@ use url::Url;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLE)]
 struct Cli {
+    #[command(subcommand)]
+    question: Option<Question>,
     /// The configuration, YAML
     #[arg(long, value_name = "FILE", env = "QONNECT_AGENT_CONFIG")]
     config: PathBuf,
@@ -36,6 +38,15 @@ struct Cli {
     /// Write the log as JSON lines
     #[arg(long)]
     log_json: bool,
+}
+
+/// Asked instead of running.
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Question {
+    /// Test the disk, the cluster and the rights in it, Git, the leads and the clock; 1 if anything is missing
+    Check,
+    /// Show what the newest release would change in the cluster; 1 if anything
+    Diff,
 }
 
 /// Our own lines say what an error means; the library would repeat each of them.
@@ -58,15 +69,16 @@ The level of the log is set by RUST_LOG, such as RUST_LOG=debug.";
 
 fn main() -> ExitCode {
     match start(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("qonnect-agent: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }
 
-fn start(cli: Cli) -> anyhow::Result<()> {
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    tune_memory();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match cli.log_json {
@@ -80,7 +92,13 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     // One thread: an agent waits most of the time, and each thread costs memory.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime")?;
+    let one_if = |found: bool| ExitCode::from(u8::from(found));
     runtime.block_on(async {
+        match cli.question {
+            Some(Question::Check) => return Ok(one_if(!check(&config).await)),
+            Some(Question::Diff) => return diff(&config).await.map(one_if),
+            None => {}
+        }
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
         let stop = async move {
@@ -89,6 +107,6 @@ fn start(cli: Cli) -> anyhow::Result<()> {
                 _ = interrupt.recv() => {}
             }
         };
-        run(config, stop).await
+        run(config, stop).await.map(|()| ExitCode::SUCCESS)
     })
 }

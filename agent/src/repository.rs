@@ -10,9 +10,10 @@ use tracing::warn;
 
 use crate::disk::{self, Copy, Disk};
 
-const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// A cluster's folder: what the lead renders for it, far below what would hurt a small machine.
-const LIMITS: Limits = Limits { files: 20_000, file_bytes: 2 << 20, total_bytes: 64 << 20, depth: 4 };
+pub(crate) const LIMITS: Limits =
+    Limits { files: 20_000, file_bytes: 2 << 20, total_bytes: 64 << 20, depth: 4 };
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use qonnect_agent_core::release::{Mark, Verified, verify};
+use qonnect_agent_core::inventory;
+use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::{Problem, State};
-use qonnect_schema::api::{EventSeverity, Registration, Report};
+use qonnect_schema::api::{Registration, ReleaseHint, Report};
 use qonnect_schema::documents::snapshot::AppliedRelease;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -21,11 +22,18 @@ use crate::cluster::{Cluster, Seen, Watched};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::facts::Facts;
+use crate::memory::{QUIET, give_back};
+use crate::probes::Probes;
 use crate::repository::{self, Fetched, Repository, Source};
 use crate::sync::{Shared, pass};
 use crate::uplink::Uplink;
 
+mod connect;
+mod release;
 mod report;
+mod watching;
+
+use connect::connect;
 
 /// A burst of changes becomes one report.
 const REPORT_AFTER: Duration = Duration::from_millis(20);
@@ -53,11 +61,15 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
     };
     let uplink = Uplink::new(&config, registration, mark.clone())?;
     let serve = async {
-        let (cluster, state, remembered) = connect(&config, &uplink).await;
+        // Before the line begins, so that no hint is missed.
+        let hints = uplink.hints();
+        // A sign of life needs no API server: the workloads of a cluster outlive it.
         let line = tokio::spawn(uplink.clone().run());
-        let mut agent = Agent::new(config, disk, uplink, cluster, state, incarnation);
+        let probes = Probes::start(config.probes).await?;
+        let (cluster, state, remembered) = connect(&config, &uplink, &probes).await;
+        let mut agent = Agent::new(config, disk, uplink, cluster, state, incarnation, probes);
         agent.restore(mark.stricter(remembered))?;
-        let ended = agent.serve().await;
+        let ended = agent.serve(hints).await;
         line.abort();
         ended
     };
@@ -67,24 +79,6 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
             info!("stopped");
             Ok(())
         }
-    }
-}
-
-/// Tries until the cluster answers and its inventory can be read: nothing is done without either.
-async fn connect(config: &Config, uplink: &Uplink) -> (Arc<Cluster>, State, Mark) {
-    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
-    loop {
-        let attempt = async {
-            let cluster = Cluster::connect(config.kubeconfig.as_deref(), config.context.as_deref()).await?;
-            uplink.cluster_is(&cluster.version().await?);
-            let (inventory, mark) = cluster.load_inventory().await?;
-            Ok::<_, crate::cluster::Error>((Arc::new(cluster), State::new(inventory, config.prune), mark))
-        };
-        match attempt.await {
-            Ok(connected) => return connected,
-            Err(error) => warn!(%error, "cluster not ready, will retry"),
-        }
-        tokio::time::sleep(backoff.failed()).await;
     }
 }
 
@@ -98,6 +92,7 @@ struct Agent {
     disk: Disk,
     shared: Shared,
     facts: Facts,
+    probes: Probes,
     incarnation: u64,
     seq: u64,
     /// The highest release that was accepted.
@@ -117,6 +112,10 @@ struct Agent {
     /// Kinds that are not listed yet; nothing is applied before they are, or before the time is up.
     unlisted: BTreeSet<String>,
     look_until: Instant,
+    /// Kinds of ours that the agent may not watch, and what refuses it.
+    unwatched: BTreeMap<String, String>,
+    /// What the agent's own namespace last said about reconciling at once.
+    asked: Option<String>,
 
     fetching: Doing<Result<Fetched, repository::Error>>,
     /// A lead named another commit during a fetch.
@@ -128,6 +127,8 @@ struct Agent {
     sync_backoff: Backoff,
     done: Arc<Notify>,
     report_at: Option<Instant>,
+    /// When to give memory back, if nothing happens before.
+    quiet_at: Option<Instant>,
     /// What was said last, under the number zero.
     said: Option<Report>,
 }
@@ -140,6 +141,7 @@ impl Agent {
         cluster: Arc<Cluster>,
         state: State,
         incarnation: u64,
+        probes: Probes,
     ) -> Self {
         let source = Source {
             remote: config.remote(),
@@ -156,6 +158,7 @@ impl Agent {
             disk,
             shared: Shared::new(state),
             facts: Facts::default(),
+            probes,
             incarnation,
             seq: 0,
             held: Mark::default(),
@@ -168,6 +171,8 @@ impl Agent {
             owned_inbox,
             unlisted: BTreeSet::new(),
             look_until: Instant::now() + LOOK_MAX,
+            unwatched: BTreeMap::new(),
+            asked: None,
             fetching: None,
             fetch_next: None,
             fetch_at: Instant::now(),
@@ -177,35 +182,25 @@ impl Agent {
             sync_backoff: Backoff::new(RETRY_FIRST, RETRY_MAX),
             done: Arc::new(Notify::new()),
             report_at: None,
+            quiet_at: Some(Instant::now() + QUIET),
             said: None,
         }
     }
 
-    /// Goes on with the copy on the disk: neither git nor a lead is needed for that.
-    fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
-        self.held = held;
-        if let Some(copy) = self.disk.copy().context("the copy of the last release")? {
-            match verify(&copy.tree(), &self.config.cluster, &self.held, &[]) {
-                Ok(release) => self.adopt(release, copy.commit),
-                Err(refusal) => warn!(%refusal, "the copy on the disk is not used"),
-            }
-        }
-        self.follow();
-        self.unlisted = self.watches.keys().map(|(_, kind)| kind.clone()).collect();
-        Ok(())
-    }
-
-    async fn serve(&mut self) -> anyhow::Result<()> {
+    async fn serve(&mut self, mut hints: watch::Receiver<Option<ReleaseHint>>) -> anyhow::Result<()> {
         let (facts, mut facts_inbox) = mpsc::channel(SEEN_MAX);
         for kind in ["Node", "Pod"] {
             let cluster = self.cluster.clone();
             tokio::spawn(cluster.watch("v1".into(), kind.into(), Watched::All, facts.clone()));
         }
-        let mut hints = self.uplink.hints();
+        let (home, mut home_inbox) = mpsc::channel(SEEN_MAX);
+        let own = Watched::Named(inventory::NAMESPACE);
+        tokio::spawn(self.cluster.clone().watch("v1".into(), "Namespace".into(), own, home));
         let done = self.done.clone();
         loop {
             self.start_what_is_due();
             let wake = self.next_wake();
+            let mut woken = true;
             tokio::select! {
                 Ok(()) = hints.changed() => {
                     let commit = hints.borrow_and_update().as_ref().map(|hint| hint.commit.clone());
@@ -214,14 +209,14 @@ impl Agent {
                 }
                 fetched = doing(&mut self.fetching) => self.fetched(fetched),
                 Some(seen) = self.owned_inbox.recv() => self.observe(seen),
-                Some(seen) = facts_inbox.recv() => {
-                    if self.facts.observe(seen) {
-                        self.report_within(FACTS_AFTER);
-                    }
-                }
+                Some(seen) = facts_inbox.recv() => self.observe_facts(seen),
+                Some(seen) = home_inbox.recv() => self.observe_home(seen),
                 ended = doing(&mut self.syncing) => self.synced(ended),
                 () = done.notified() => self.report_within(Duration::ZERO),
-                () = sleep_until(wake) => {}
+                () = sleep_until(wake) => woken = false,
+            }
+            if woken {
+                self.quiet_at = Some(Instant::now() + QUIET);
             }
         }
     }
@@ -230,7 +225,8 @@ impl Agent {
     fn next_wake(&self) -> Instant {
         let look = (!self.unlisted.is_empty()).then_some(self.look_until);
         let fetch = self.fetching.is_none().then_some(self.fetch_at);
-        let wakes = [self.report_at, self.sync_at.filter(|_| self.syncing.is_none()), look, fetch];
+        let sync = self.sync_at.filter(|_| self.syncing.is_none());
+        let wakes = [self.report_at, sync, look, fetch, self.quiet_at];
         wakes.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + RETRY_MAX)
     }
 
@@ -247,104 +243,19 @@ impl Agent {
                 false => self.fetch_at = now + jittered(self.config.poll.as_duration()),
             }
         }
+        if self.unlisted.is_empty() {
+            self.probes.ready();
+        }
         if self.report_at.is_some_and(|at| now >= at) {
             self.report();
+        }
+        if self.quiet_at.is_some_and(|at| now >= at) {
+            self.quiet_at = None;
+            give_back();
         }
         if self.syncing.is_none() && self.unlisted.is_empty() && self.sync_at.is_some_and(|at| now >= at) {
             self.sync_at = None;
             self.syncing = Some(Box::pin(pass(self.shared.clone(), self.cluster.clone(), self.done.clone())));
-        }
-    }
-
-    fn fetch(&mut self, commit: Option<String>) {
-        if self.fetching.is_some() {
-            self.fetch_next = Some(commit);
-            return;
-        }
-        self.fetching = Some(Box::pin(self.repository.clone().fetch(commit, self.held.clone())));
-    }
-
-    fn fetched(&mut self, fetched: Result<Fetched, repository::Error>) {
-        self.fetching = None;
-        self.fetch_at = Instant::now() + jittered(self.config.poll.as_duration());
-        match fetched {
-            Ok(fetched) => {
-                self.fetch_backoff.succeeded();
-                if self.refused.take().is_some() {
-                    self.report_within(Duration::ZERO);
-                }
-                let mark = fetched.release.mark();
-                if mark != self.shared.state().mark() {
-                    self.adopt(fetched.release, fetched.commit);
-                }
-            }
-            Err(error) => self.not_fetched(error),
-        }
-        if let Some(commit) = self.fetch_next.take() {
-            self.fetch(commit);
-        }
-    }
-
-    fn not_fetched(&mut self, error: repository::Error) {
-        let text = error.to_string();
-        self.fetch_at = Instant::now() + self.fetch_backoff.failed();
-        // Before the first release there is nothing to miss.
-        if error.means_nothing_published() && self.held == Mark::default() {
-            return;
-        }
-        if self.refused.as_deref() == Some(&text) {
-            return;
-        }
-        warn!(error = text, "release not taken over, will retry");
-        if matches!(error, repository::Error::Refused { .. }) {
-            self.event(
-                EventSeverity::Warning,
-                "ReleaseRefused",
-                format!("cluster/{}", self.config.cluster),
-                text.clone(),
-            );
-        }
-        self.refused = Some(text);
-        self.report_within(Duration::ZERO);
-    }
-
-    /// Whatever is under way gives way to the newest release.
-    fn adopt(&mut self, release: Verified, commit: String) {
-        info!(generation = release.spec.generation, epoch = %release.spec.epoch, commit, objects = release.objects.len(), "release accepted");
-        self.held = self.held.clone().stricter(release.mark());
-        self.uplink.saw(release.mark());
-        self.commit = commit;
-        self.syncing = None;
-        self.blocked = None;
-        self.sync_backoff.succeeded();
-        self.shared.state().adopt(release);
-        self.sync_at = Some(Instant::now());
-    }
-
-    fn observe(&mut self, first: Seen) {
-        let mut news = false;
-        {
-            let mut state = self.shared.state();
-            let mut next = Some(first);
-            while let Some(seen) = next {
-                news |= match seen {
-                    Seen::Object(id, object) => state.observe(&id, &object),
-                    Seen::Gone(id) => state.gone(&id),
-                    Seen::ListBegins { group, kind } => {
-                        state.list_begins(&group, &kind);
-                        false
-                    }
-                    Seen::ListEnds { group, kind } => {
-                        self.unlisted.remove(&kind);
-                        state.list_ends(&group, &kind)
-                    }
-                };
-                next = self.owned_inbox.try_recv().ok();
-            }
-        }
-        if news {
-            self.sync_if_due();
-            self.report_within(if self.syncing.is_some() { PROGRESS_AFTER } else { REPORT_AFTER });
         }
     }
 
@@ -355,7 +266,7 @@ impl Agent {
         }
         let mut state = self.shared.state();
         let now = self.shared.now();
-        let due_now = !state.to_apply(now).is_empty() || !state.to_delete(now).is_empty();
+        let due_now = state.has_to_apply(now) || !state.to_delete(now).is_empty();
         let wait = if due_now { Some(0) } else { state.next_due(now).map(|due| due - now) };
         drop(state);
         if let Some(wait) = wait {
@@ -380,25 +291,6 @@ impl Agent {
         }
         self.follow();
         self.report_within(REPORT_AFTER);
-    }
-
-    /// Watches every kind that is wanted or owned, and no other.
-    fn follow(&mut self) {
-        let kinds = self.shared.state().kinds();
-        self.watches.retain(|kind, watch| {
-            let stays = kinds.contains(kind);
-            if !stays {
-                watch.abort();
-            }
-            stays
-        });
-        for (api_version, kind) in kinds {
-            self.watches.entry((api_version.clone(), kind.clone())).or_insert_with(|| {
-                let cluster = self.cluster.clone();
-                tokio::spawn(cluster.watch(api_version, kind, Watched::Owned, self.owned.clone()))
-                    .abort_handle()
-            });
-        }
     }
 }
 

@@ -114,6 +114,10 @@ async fn apply_stage(shared: &Shared, cluster: &Cluster, stage: Vec<Apply>) {
             let (mut state, now) = (shared.state(), shared.now());
             match outcome {
                 Ok(Outcome::Applied(object)) => state.applied(&apply, &object, now),
+                Ok(Outcome::Recreated(object)) => {
+                    state.recreated(&apply.desired);
+                    state.applied(&apply, &object, now);
+                }
                 Ok(Outcome::OfOthers) => state.belongs_to_others(&apply.desired),
                 Err(problem) => {
                     let (object, reason, why) = (&apply.desired.id, &problem.reason, &problem.message);

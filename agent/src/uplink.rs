@@ -43,6 +43,8 @@ pub(crate) struct Uplink {
     token_file: Option<PathBuf>,
     cluster: String,
     registration: Mutex<Registration>,
+    /// The registration says something else now.
+    renamed: Notify,
     /// The newest release that was seen, whatever became of it.
     seen: Mutex<Mark>,
     outbox: Mutex<Outbox>,
@@ -55,19 +57,14 @@ pub(crate) struct Uplink {
 
 impl Uplink {
     pub(crate) fn new(config: &Config, registration: Registration, seen: Mark) -> Result<Arc<Self>, Error> {
-        let mut client =
-            Client::builder().connect_timeout(CONNECT_TIMEOUT).http1_only().pool_max_idle_per_host(2);
-        if let Some(path) = &config.authority {
-            client = client.tls_certs_only(authorities(path)?);
-        }
-        let client = client.build().map_err(|error| Error::Unreachable(text(&error)))?;
         Ok(Arc::new(Self {
-            client,
+            client: client(config)?,
             leads: config.leads.clone(),
             current: AtomicUsize::new(0),
             token_file: config.token_file.clone(),
             cluster: config.cluster.clone(),
             registration: Mutex::new(registration),
+            renamed: Notify::new(),
             seen: Mutex::new(seen),
             outbox: Mutex::default(),
             filled: Notify::new(),
@@ -97,6 +94,7 @@ impl Uplink {
 
     pub(crate) fn cluster_is(&self, kubernetes_version: &str) {
         lock(&self.registration).kubernetes_version = kubernetes_version.into();
+        self.renamed.notify_one();
     }
 
     /// How long no lead has answered; `None` before the first answer.
@@ -115,26 +113,40 @@ impl Uplink {
     /// Registers, then hangs on the long poll; every answer may bring the hint of a release.
     async fn listen(&self) {
         let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX);
-        let (mut interval, mut registered, mut silent) = (HEARTBEAT, false, false);
+        let (mut interval, mut silent) = (HEARTBEAT, false);
+        let mut registered: Option<Registration> = None;
+        let mut registered_at = None;
         loop {
             let start = Instant::now();
-            let call = if registered { self.heartbeat(interval).await } else { self.register().await };
+            let current = lock(&self.registration).clone();
+            let beat = registered.as_ref() == Some(&current);
+            let call = async {
+                match beat {
+                    true => self.heartbeat(interval).await,
+                    false => self.put("registration", &current).await,
+                }
+            };
+            let call = tokio::select! {
+                call = call => call,
+                () = self.renamed.notified() => continue,
+            };
             match call {
                 Ok(grant) => {
                     backoff.succeeded();
                     if std::mem::take(&mut silent) {
                         info!("a lead answers again");
                     }
-                    if !registered {
+                    if !beat {
+                        registered_at = Some(start);
                         lock(&self.outbox).tell_again();
                         self.filled.notify_one();
                     }
-                    registered = !grant.register;
+                    registered = (!grant.register).then_some(current);
                     interval = Duration::from_millis(grant.heartbeat_ms.clamp(200, 60_000));
                     let news = self.take_hint(grant.release);
-                    // A lead that does not hold the poll must not be asked in a loop.
-                    if registered && !news {
-                        tokio::time::sleep(interval.saturating_sub(start.elapsed()).min(interval / 2)).await;
+                    let since = if grant.register { registered_at } else { beat.then_some(start) };
+                    if !news && let Some(since) = since {
+                        tokio::time::sleep(pause(interval, since.elapsed())).await;
                     }
                 }
                 Err(error) => {
@@ -186,11 +198,6 @@ impl Uplink {
                 }
             }
         }
-    }
-
-    async fn register(&self) -> Result<Grant, Error> {
-        let registration = lock(&self.registration).clone();
-        self.put("registration", &registration).await
     }
 
     async fn heartbeat(&self, wait: Duration) -> Result<Grant, Error> {
@@ -249,6 +256,23 @@ impl Uplink {
     }
 }
 
+/// Speaks to leads as the configuration says.
+pub(crate) fn client(config: &Config) -> Result<Client, Error> {
+    let mut client =
+        Client::builder().connect_timeout(CONNECT_TIMEOUT).http1_only().pool_max_idle_per_host(2);
+    if let Some(path) = &config.authority {
+        client = client.tls_certs_only(authorities(path)?);
+    }
+    client.build().map_err(|error| Error::Unreachable(text(&error)))
+}
+
+/// How long after a call the next one of its kind waits: a lead that does not hold the poll, or that asks again and
+/// again for a registration, must not be asked in a loop. The first poll after a registration does not wait, for a
+/// release that is published meanwhile could not be heard of.
+fn pause(interval: Duration, passed: Duration) -> Duration {
+    interval.saturating_sub(passed).min(interval / 2)
+}
+
 fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, Error> {
     let error = |why: String| Error::File { path: path.clone(), why };
     let pem = std::fs::read(path).map_err(|why| error(why.to_string()))?;
@@ -256,7 +280,7 @@ fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, Error> {
 }
 
 /// The innermost reason is the one that helps.
-fn text(error: &reqwest::Error) -> String {
+pub(crate) fn text(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

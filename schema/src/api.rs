@@ -77,7 +77,9 @@ pub struct Report {
     pub incarnation: u64,
     /// Grows by one with every report of an incarnation, from one; an older one is ignored.
     pub seq: u64,
-    pub nodes: Vec<Node>,
+    /// Absent where the agent may not list them: what is known of them stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Vec<Node>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
     /// Every component that the inventory holds an object of, sorted.

@@ -122,7 +122,7 @@ fn fleet(lease: Lease) -> Revision {
 
 fn report(seq: u64) -> Report {
     let node = Node { name: format!("worker-{seq}"), ready: true, ..Default::default() };
-    Report { incarnation: 1, seq, nodes: vec![node], ..Default::default() }
+    Report { incarnation: 1, seq, nodes: Some(vec![node]), ..Default::default() }
 }
 
 fn refusal(result: Result<Grant, Error>) -> (u16, String, String) {

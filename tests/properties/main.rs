@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that panics has failed")]
 
+mod agent;
 mod placement;
 mod validate;
 mod yaml;

@@ -15,6 +15,8 @@ use crate::release::Owner;
 /// Where the inventory lives.
 pub const NAMESPACE: &str = "qonnect-system";
 pub const SHARDS: u8 = 16;
+/// The ConfigMap with the mark of the last release.
+pub const RELEASE: &str = "release";
 
 /// The name of a shard's ConfigMap.
 pub fn shard_name(shard: u8) -> String {

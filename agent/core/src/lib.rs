@@ -6,8 +6,10 @@
 pub mod order;
 pub mod release;
 
+pub mod allow;
 pub mod conflict;
 pub mod drift;
+pub mod immutable;
 pub mod inventory;
 pub mod prune;
 pub mod state;

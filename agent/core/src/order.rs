@@ -11,8 +11,10 @@ pub enum Stage {
     Storage,
     Services,
     Workloads,
-    /// Webhooks and policies, which could refuse what goes before them, and kinds that we do not know.
+    /// Kinds that we do not know, and what stands on workloads, such as autoscalers.
     Others,
+    /// They could refuse what goes before them, and need what answers them.
+    Webhooks,
 }
 
 pub fn stage(id: &ObjectId) -> Stage {
@@ -24,6 +26,7 @@ pub fn stage(id: &ObjectId) -> Stage {
         ("", "PersistentVolume" | "PersistentVolumeClaim") | ("storage.k8s.io", _) => Stage::Storage,
         ("", "Service" | "Endpoints") | ("networking.k8s.io" | "discovery.k8s.io", _) => Stage::Services,
         ("", "Pod" | "ReplicationController") | ("apps" | "batch", _) => Stage::Workloads,
+        ("admissionregistration.k8s.io", _) => Stage::Webhooks,
         _ => Stage::Others,
     }
 }
@@ -71,7 +74,8 @@ mod tests {
                 vec!["PersistentVolumeClaim"],
                 vec!["Service"],
                 vec!["Deployment", "Job"],
-                vec!["ValidatingWebhookConfiguration", "Lamp"],
+                vec!["Lamp"],
+                vec!["ValidatingWebhookConfiguration"],
             ]
         );
     }

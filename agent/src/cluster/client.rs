@@ -4,20 +4,20 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicObject, Request, Resource};
 use kube::{Client, Config};
 use qonnect_agent_core::conflict;
-use qonnect_agent_core::prune;
-use qonnect_agent_core::state::{Apply, Deleted, Deletion, FIELD_MANAGER, Problem};
+use qonnect_agent_core::release::Desired;
+use qonnect_agent_core::state::{Apply, FIELD_MANAGER, Problem};
 use qonnect_schema::layout::label;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
 use super::Error;
 use super::kinds::{Kinds, Served};
-use super::problem::{conflicts, lasting, problem, transient};
+use super::problem::{IMMUTABLE, conflicts, lasting, problem, transient};
 
 /// One call; a server that is slower than this is as good as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +34,8 @@ pub(crate) struct Cluster {
 pub(crate) enum Outcome {
     /// The object as the server holds it now.
     Applied(Value),
+    /// The same, but deleted and made anew for a field that cannot change.
+    Recreated(Value),
     /// A namespace that somebody else made.
     OfOthers,
 }
@@ -73,16 +75,21 @@ impl Cluster {
             {
                 return Ok(Outcome::OfOthers);
             }
-            let object = self.patch(&served, apply).await?;
+            let (object, recreated) = match self.patch(&served, apply).await {
+                Err(problem) if problem.reason == IMMUTABLE => {
+                    (self.recreate(&served, apply, problem).await?, true)
+                }
+                answer => (answer?, false),
+            };
             if desired.id.kind == "CustomResourceDefinition" || desired.id.kind == "APIService" {
                 self.kinds.forget();
             }
-            Ok(Outcome::Applied(object))
+            Ok(if recreated { Outcome::Recreated(object) } else { Outcome::Applied(object) })
         })
         .await
     }
 
-    async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
+    pub(super) async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
         let Apply { desired, repair, previous } = apply;
         let force = repair.is_some() || conflict::is_forced(&desired.object());
         match self.server_side_apply(served, &desired.id, &desired.body, force).await {
@@ -100,6 +107,14 @@ impl Cluster {
         .map_err(|error| problem(&error))
     }
 
+    /// What the server would make of an object.
+    pub(super) async fn would_be(&self, served: &Served, desired: &Desired) -> Result<Value, Problem> {
+        let force = conflict::is_forced(&desired.object());
+        let params = PatchParams { dry_run: true, ..params(force) };
+        let answer = self.send(served, &desired.id, &desired.body, &params).await;
+        answer.map_err(|error| problem(&error))
+    }
+
     /// The body goes out byte for byte as it was rendered: JSON is YAML.
     pub(super) async fn server_side_apply(
         &self,
@@ -108,18 +123,26 @@ impl Cluster {
         body: &[u8],
         force: bool,
     ) -> Result<Value, kube::Error> {
+        self.send(served, id, body, &params(force)).await
+    }
+
+    async fn send(
+        &self,
+        served: &Served,
+        id: &ObjectId,
+        body: &[u8],
+        params: &PatchParams,
+    ) -> Result<Value, kube::Error> {
         let namespace = served.namespaced.then_some(id.namespace.as_str());
         let path = DynamicObject::url_path(&served.resource, namespace);
-        let params =
-            PatchParams { field_manager: Some(FIELD_MANAGER.into()), force, ..PatchParams::default() };
         let mut request = Request::new(path)
-            .patch(&id.name, &params, &Patch::Apply(Value::Null))
+            .patch(&id.name, params, &Patch::Apply(Value::Null))
             .map_err(kube::Error::BuildRequest)?;
         *request.body_mut() = body.to_vec();
         self.client.request(request).await
     }
 
-    async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
+    pub(super) async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
         let found =
             self.kinds.find(&self.client, api_version, &id.kind).await.map_err(|error| problem(&error))?;
         let served = found.ok_or_else(|| {
@@ -145,7 +168,7 @@ impl Cluster {
     }
 
     /// The live object, or `None`.
-    async fn live(&self, served: &Served, id: &ObjectId) -> Result<Option<Value>, Problem> {
+    pub(super) async fn live(&self, served: &Served, id: &ObjectId) -> Result<Option<Value>, Problem> {
         let path =
             DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
         let request = Request::new(path)
@@ -178,48 +201,16 @@ impl Cluster {
         established
     }
 
-    /// Deletes one object if it is still ours to delete. The uid makes sure that a namesake made meanwhile stays.
-    pub(crate) async fn delete(&self, deletion: &Deletion) -> Deleted {
-        within(self.delete_unless_kept(deletion)).await.unwrap_or_else(Deleted::Failed)
-    }
-
-    async fn delete_unless_kept(&self, deletion: &Deletion) -> Result<Deleted, Problem> {
-        let Deletion { id, api_version, .. } = deletion;
-        let served = match self.served(api_version, id).await {
-            // With its definition went every object.
-            Err(problem) if problem.reason == "NotServed" => return Ok(Deleted::Gone),
-            other => other?,
-        };
-        let Some(live) = self.live(&served, id).await? else { return Ok(Deleted::Gone) };
-        if let Some(why) = prune::kept_by_itself(&live) {
-            return Ok(Deleted::Kept(why.into()));
-        }
-        if !live["metadata"]["deletionTimestamp"].is_null() {
-            return Ok(Deleted::Going);
-        }
-        if id.kind == "Namespace"
-            && let Some(occupant) = self.occupant(&id.name).await?
-        {
-            return Ok(Deleted::Occupied(occupant));
-        }
-        let uid = live["metadata"]["uid"].as_str().map(Into::into);
-        let params = DeleteParams {
-            preconditions: Some(Preconditions { uid, resource_version: None }),
-            ..DeleteParams::background()
-        };
-        match self.api(&served, &id.namespace).delete(&id.name, &params).await {
-            Ok(answer) => Ok(answer.either(|_| Deleted::Going, |_| Deleted::Gone)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Gone),
-            Err(error) => Err(problem(&error)),
-        }
-    }
-
     pub(super) fn api(&self, served: &Served, namespace: &str) -> Api<DynamicObject> {
         match served.namespaced && !namespace.is_empty() {
             true => Api::namespaced_with(self.client.clone(), namespace, &served.resource),
             false => Api::all_with(self.client.clone(), &served.resource),
         }
     }
+}
+
+fn params(force: bool) -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.into()), force, ..PatchParams::default() }
 }
 
 pub(super) async fn within<T>(call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
-use qonnect_agent_core::inventory::{Inventory, NAMESPACE, shard_name};
+use qonnect_agent_core::inventory::{Inventory, NAMESPACE, RELEASE, shard_name};
 use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::{FIELD_MANAGER, Problem};
 
@@ -15,8 +15,6 @@ use super::problem::problem;
 
 /// Marks the ConfigMaps, so that one list finds them.
 const LABEL: &str = "qonnect.io/inventory";
-/// The ConfigMap with the mark of the last release.
-const RELEASE: &str = "release";
 const MARK: &str = "mark";
 
 impl Cluster {

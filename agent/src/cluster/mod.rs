@@ -1,13 +1,16 @@
 //! The cluster: kube and its types stay in this folder; what leaves it are values and [`Problem`]s.
 
 mod client;
+mod delete;
 mod inventory;
 mod kinds;
 mod namespace;
 mod problem;
+mod rights;
 mod watch;
 
 pub(crate) use client::{Cluster, Outcome};
+pub(crate) use rights::{Right, Trial};
 pub(crate) use watch::{Seen, Watched};
 
 #[derive(Debug, thiserror::Error)]

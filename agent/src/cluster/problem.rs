@@ -3,7 +3,11 @@
 use kube::Error;
 use kube::core::Status;
 use qonnect_agent_core::conflict::{self, Conflict};
+use qonnect_agent_core::immutable;
 use qonnect_agent_core::state::Problem;
+
+/// The reason of a refusal because of a field that cannot change.
+pub(super) const IMMUTABLE: &str = "Immutable";
 
 pub(super) fn transient(reason: &str, message: impl Into<String>) -> Problem {
     Problem { reason: reason.into(), message: message.into(), transient: true }
@@ -25,6 +29,7 @@ pub(super) fn problem(error: &Error) -> Problem {
         403 if text.contains("being terminated") => transient("NamespaceTerminating", text),
         403 => lasting("Forbidden", format!("{text}; grant it to the agent, or change what refuses it")),
         404 => lasting("NotFound", text),
+        422 if immutable::explains(text) => lasting(IMMUTABLE, immutable::explain(text)),
         408 | 429 | 500.. => transient("Unavailable", text),
         _ if status.reason.is_empty() => lasting("Refused", text),
         _ => lasting(&status.reason, text),

@@ -29,15 +29,28 @@ pub(crate) enum Watched {
     /// Those with our label.
     Owned,
     All,
+    /// The one of this name.
+    Named(&'static str),
 }
 
 /// What a watch tells.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    ListBegins { group: String, kind: String },
-    ListEnds { group: String, kind: String },
+    ListBegins {
+        group: String,
+        kind: String,
+    },
+    ListEnds {
+        group: String,
+        kind: String,
+    },
     Object(ObjectId, Value),
     Gone(ObjectId),
+    /// The agent may not look.
+    Denied {
+        kind: String,
+        message: String,
+    },
 }
 
 impl Cluster {
@@ -77,8 +90,10 @@ impl Cluster {
         let config = match watched {
             Watched::Owned => config.labels(&format!("{}={}", label::MANAGED_BY, label::QONNECT)),
             Watched::All => config,
+            Watched::Named(name) => config.fields(&format!("metadata.name={name}")),
         };
         let mut events = watcher(self.api(served, ""), config).default_backoff().boxed();
+        let mut denied = false;
         while let Some(event) = events.next().await {
             let told = match event {
                 Ok(Event::Init) => borders(group, kind).0,
@@ -88,15 +103,36 @@ impl Cluster {
                     Seen::Object(id, serde_json::to_value(object).expect("an object from JSON is JSON"))
                 }
                 Ok(Event::Delete(object)) => Seen::Gone(id(served, &object)),
-                Err(error) => {
-                    warn!(kind, error = problem::message(&error), "watch interrupted, will retry");
-                    continue;
-                }
+                Err(error) => match denial(&error) {
+                    Some(message) => {
+                        if !std::mem::replace(&mut denied, true) {
+                            warn!(kind, why = message, "not allowed to look, will retry");
+                        }
+                        Seen::Denied { kind: kind.clone(), message }
+                    }
+                    None => {
+                        warn!(kind, error = problem::message(&error), "watch interrupted, will retry");
+                        continue;
+                    }
+                },
             };
             if seen.send(told).await.is_err() {
                 return;
             }
         }
+    }
+}
+
+/// What the API server says where it refuses to show a kind.
+fn denial(error: &watcher::Error) -> Option<String> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            if status.code == 403 =>
+        {
+            Some(status.message.clone())
+        }
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qonnect_agent_core::release::Mark;
+use qonnect_agent_core::state::SUSPEND;
 use qonnect_schema::api::{EventSeverity, Report, ReportedEvent};
 use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::time::Instant;
@@ -48,14 +49,23 @@ impl Agent {
             let Mark { epoch, generation, digest } = state.mark();
             self.applied = Some(AppliedRelease { generation, epoch, digest, commit: self.commit.clone() });
         }
-        let stalled = self.refused.iter().chain(&self.blocked).chain(state.kept());
+        let suspended = state.is_suspended().then(|| {
+            format!("suspended: nothing is applied or deleted; remove {SUSPEND} from the agent's namespace to resume")
+        });
+        let unwatched = self
+            .unwatched
+            .iter()
+            .map(|(kind, why)| format!("health and drift of {kind} objects are unknown: {why}"));
+        let stalled: Vec<String> =
+            self.refused.iter().chain(&self.blocked).chain(state.kept()).cloned().collect();
+        let stalled: Vec<String> = stalled.into_iter().chain(suspended).chain(unwatched).collect();
         Report {
             incarnation: self.incarnation,
             seq: 0,
             nodes: self.facts.nodes(),
             release: self.applied.clone(),
             components: state.components(&self.facts.troubles()),
-            stalled: stalled.cloned().collect::<Vec<_>>().join("; "),
+            stalled: stalled.join("; "),
             events: Vec::new(),
         }
     }

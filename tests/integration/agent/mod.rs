@@ -53,7 +53,7 @@ async fn a_release_is_applied_kept_in_place_and_removed() {
     // What the node offers, without what is ours.
     let facts = world
         .reported("the node", |report| {
-            report.nodes.first().cloned().filter(|node| node.ready).ok_or("not ready".into())
+            report.nodes.iter().flatten().next().cloned().filter(|node| node.ready).ok_or("not ready".into())
         })
         .await;
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_release_is_applied_kept_in_place_and_removed() {
     strangers.create(&params, &serde_json::from_value(stranger).unwrap()).await.unwrap();
     world
         .reported("foreign requests", |report| {
-            let foreign = report.nodes[0].foreign;
+            let foreign = report.nodes.as_ref().ok_or("no nodes")?[0].foreign;
             let fits = (foreign.cpu, foreign.memory, foreign.pods) == (Cpu(250), Bytes(64 << 20), 1);
             fits.then_some(()).ok_or(format!("{foreign:?}"))
         })

@@ -5,6 +5,7 @@
 //! clock that never goes back.
 
 mod status;
+mod suspend;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
+use crate::allow::Allowed;
 use crate::drift;
 use crate::health::{Assessment, assess};
 use crate::inventory::{Inventory, Record};
@@ -20,6 +22,7 @@ use crate::prune::Limits;
 use crate::release::{Desired, Mark, Owner, Verified};
 
 pub use status::PodTroubles;
+pub use suspend::{RECONCILE, SUSPEND, is_suspended};
 pub use work::{Apply, Deleted, Deletion, Problem};
 
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub struct State {
     wanted: BTreeMap<ObjectId, usize>,
     inventory: Inventory,
     limits: Limits,
+    allowed: Allowed,
+    suspended: bool,
     live: BTreeMap<ObjectId, Live>,
     troubles: BTreeMap<ObjectId, Trouble>,
     repairs: BTreeMap<ObjectId, Repairs>,
@@ -57,6 +62,8 @@ struct Live {
     drift: Vec<String>,
     /// Who changed it last, besides us.
     by: Option<String>,
+    /// An annotation says to leave it alone.
+    suspended: bool,
 }
 
 /// Something that failed, and when to try again.
@@ -92,6 +99,9 @@ const REPAIRS_AT_ONCE: u32 = 3;
 const BACKOFF_FIRST_MS: u64 = 1_000;
 const BACKOFF_MAX_MS: u64 = 5 * 60_000;
 
+/// No attempt would change anything before another release.
+const NEVER: u64 = u64::MAX;
+
 fn backoff_ms(failures: u32) -> u64 {
     BACKOFF_FIRST_MS.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX_MS)
 }
@@ -99,6 +109,11 @@ fn backoff_ms(failures: u32) -> u64 {
 impl State {
     pub fn new(inventory: Inventory, limits: Limits) -> Self {
         Self { inventory, limits, ..Self::default() }
+    }
+
+    /// Touches nothing but what the agent's configuration allows.
+    pub fn within(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 
     pub fn inventory(&self) -> &Inventory {
@@ -127,6 +142,13 @@ impl State {
         self.settled.retain(|id, _| self.wanted.contains_key(id) && !self.previous.contains_key(id));
         self.repairs.retain(|id, _| self.wanted.contains_key(id));
         self.troubles.clear();
+        for id in self.wanted.keys() {
+            if let Some(message) = self.allowed.refusal(id) {
+                let problem = Problem { reason: "NotAllowed".into(), message, transient: false };
+                let trouble = Trouble { problem, failures: 1, not_before: NEVER };
+                self.troubles.insert(id.clone(), trouble);
+            }
+        }
         self.release = Some(release);
     }
 
@@ -138,6 +160,7 @@ impl State {
     /// Every API version and kind that is wanted or owned.
     pub fn kinds(&self) -> BTreeSet<(Arc<str>, String)> {
         let wanted = self.release.iter().flat_map(|release| &release.objects);
+        let wanted = wanted.filter(|object| self.allowed.refusal(&object.id).is_none());
         let wanted = wanted.map(|object| (object.api_version.clone(), object.id.kind.clone()));
         let owned = self.inventory.owners().flat_map(|(_, held)| &held.objects);
         let owned = owned
@@ -160,7 +183,11 @@ impl State {
             }
         }
         let before = self.live.insert(id.clone(), live.clone());
-        before.is_none_or(|before| before.assessment != live.assessment || before.drift != live.drift)
+        before.is_none_or(|before| {
+            before.assessment != live.assessment
+                || before.drift != live.drift
+                || before.suspended != live.suspended
+        })
     }
 
     /// An object is not there any more, or does not carry our label any more.
@@ -217,6 +244,7 @@ impl State {
             assessment: assess(id, object),
             drift,
             by: last_manager(object),
+            suspended: is_suspended(object),
         }
     }
 

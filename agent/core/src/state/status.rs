@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::manifest::ObjectId;
 
-use super::State;
+use super::{SUSPEND, State};
 use crate::health::Assessment;
 use crate::release::{Desired, Owner};
 
@@ -73,6 +73,12 @@ impl State {
                 true => Assessment::reconciling(&problem.reason, &problem.message),
                 false => Assessment::stalled(&problem.reason, &problem.message),
             };
+        }
+        if self.is_left_alone(&desired.id) && !self.is_applied(desired) {
+            let message = format!(
+                "it is left as it is while {SUSPEND} is enabled on it, on its namespace or on the agent's"
+            );
+            return Assessment::reconciling("Suspended", message);
         }
         match self.live.get(&desired.id) {
             Some(live) if self.is_applied(desired) => live.assessment.clone(),

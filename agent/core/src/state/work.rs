@@ -1,11 +1,14 @@
 //! What is left to do, and what became of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
-use super::{BACKOFF_MAX_MS, Live, PEACE_MS, REPAIRS_AT_ONCE, Repairs, State, Trouble, backoff_ms};
+use super::{
+    BACKOFF_MAX_MS, Live, NEVER, PEACE_MS, REPAIRS_AT_ONCE, Repairs, State, Trouble, backoff_ms, suspend,
+};
 use crate::drift;
 use crate::health::Assessment;
 use crate::release::{Desired, Owner};
@@ -67,8 +70,14 @@ impl State {
         order::stages(applies.collect(), |apply| &apply.desired.id)
     }
 
+    /// Whether [`State::to_apply`] would name anything.
+    pub fn has_to_apply(&self, now: u64) -> bool {
+        let mut objects = self.release.iter().flat_map(|release| &release.objects);
+        objects.any(|object| self.is_due(object) && self.not_before(&object.id) <= now)
+    }
+
     fn is_due(&self, desired: &Desired) -> bool {
-        if self.others.contains(&desired.id) {
+        if self.others.contains(&desired.id) || self.is_left_alone(&desired.id) {
             return false;
         }
         match self.live.get(&desired.id) {
@@ -88,7 +97,8 @@ impl State {
         let objects = self.release.iter().flat_map(|release| &release.objects);
         let waiting = objects.filter(|object| self.is_due(object)).map(|object| self.not_before(&object.id));
         let doomed = self.troubles.iter().filter(|(id, _)| !self.wanted.contains_key(id));
-        waiting.chain(doomed.map(|(_, trouble)| trouble.not_before)).filter(|due| *due > now).min()
+        let all = waiting.chain(doomed.map(|(_, trouble)| trouble.not_before));
+        all.filter(|due| *due > now && *due != NEVER).min()
     }
 
     /// Enters what is about to be created, so that it is never lost sight of. True if that is new.
@@ -135,6 +145,15 @@ impl State {
         self.list_shows(&desired.id);
     }
 
+    /// A field could not change, and the manifest agrees to what was done for it.
+    pub fn recreated(&mut self, desired: &Desired) {
+        let message = format!(
+            "{}: a field cannot change, so it was deleted and made anew as its annotation allows",
+            desired.id
+        );
+        self.notice(false, "ObjectRecreated", desired.owner.clone(), message);
+    }
+
     /// A namespace exists and somebody else made it: it is used as it is, and never deleted.
     pub fn belongs_to_others(&mut self, desired: &Desired) {
         self.inventory.remove(&desired.owner, &desired.id);
@@ -152,12 +171,7 @@ impl State {
     }
 
     fn namespace_is_missing(&mut self, name: &str) {
-        let id = ObjectId {
-            group: String::new(),
-            kind: "Namespace".into(),
-            namespace: String::new(),
-            name: name.into(),
-        };
+        let id = suspend::namespace(name);
         self.others.remove(&id);
         self.live.remove(&id);
     }
@@ -192,24 +206,40 @@ impl State {
         }
     }
 
+    /// What is to go in the end, whatever it waits for.
+    pub fn to_remove(&mut self) -> Vec<(Owner, ObjectId)> {
+        let Some(release) = &self.release else { return Vec::new() };
+        let plan =
+            prune::plan(&release.spec, |id| self.wanted.contains_key(id), &self.inventory, &self.limits);
+        self.kept = plan.kept;
+        plan.delete.into_iter().chain(plan.namespaces).collect()
+    }
+
     /// What to delete now. Nothing while the objects that replace it are not in place.
     pub fn to_delete(&mut self, now: u64) -> Vec<Deletion> {
         let Some(release) = &self.release else { return Vec::new() };
         let plan =
             prune::plan(&release.spec, |id| self.wanted.contains_key(id), &self.inventory, &self.limits);
-        let unfinished = |owner: &Owner| {
-            release.objects.iter().any(|object| object.owner == *owner && self.is_due(object))
-        };
-        let due = |(owner, id): &(Owner, ObjectId)| {
-            !self.deleting.contains(id) && self.not_before(id) <= now && !unfinished(owner)
-        };
-        let deletions =
-            plan.delete.into_iter().chain(plan.namespaces).filter(due).filter_map(|(owner, id)| {
-                let api_version = self.inventory.get(&owner, &id)?.api_version.clone();
-                Some(Deletion { owner, id, api_version })
-            });
-        let deletions = deletions.collect();
-        self.kept = plan.kept;
+        let unfinished: BTreeSet<&Owner> =
+            release.objects.iter().filter(|object| self.is_due(object)).map(|object| &object.owner).collect();
+        let (mut deletions, mut kept) = (Vec::new(), plan.kept);
+        for (owner, id) in plan.delete.into_iter().chain(plan.namespaces) {
+            if let Some(why) = self.allowed.refusal(&id) {
+                kept.push(format!("{id} of {owner} stays although it was removed: {why}"));
+                continue;
+            }
+            let waits = self.deleting.contains(&id) || self.is_left_alone(&id);
+            if waits || self.not_before(&id) > now || unfinished.contains(&owner) {
+                continue;
+            }
+            if let Some(record) = self.inventory.get(&owner, &id) {
+                let api_version = record.api_version.clone();
+                deletions.push(Deletion { owner, id, api_version });
+            }
+        }
+        // What stands on others goes first.
+        deletions.sort_by_key(|deletion| std::cmp::Reverse(order::stage(&deletion.id)));
+        self.kept = kept;
         deletions
     }
 
@@ -262,6 +292,7 @@ impl Live {
             assessment: Assessment::terminating("it is being deleted"),
             drift: Vec::new(),
             by: None,
+            suspended: false,
         }
     }
 

@@ -17,7 +17,7 @@ impl Knowledge {
         let Some(state) = self.clusters.get(cluster) else { return true };
         let stalled = self.stalled.get(cluster).map_or("", String::as_str);
         state.incarnation != report.incarnation
-            || state.nodes.as_ref() != Some(&report.nodes)
+            || report.nodes.as_ref().is_some_and(|nodes| state.nodes.as_ref() != Some(nodes))
             || state.release != report.release
             || state.components != report.components
             || stalled != report.stalled
@@ -38,7 +38,7 @@ impl Knowledge {
         let after = ClusterState {
             reported: Some(self.now),
             seq: report.seq,
-            nodes: Some(report.nodes.clone()),
+            nodes: report.nodes.clone().or_else(|| before.nodes.clone()),
             release: report.release.clone(),
             components: report.components.clone(),
             ..ClusterState::clone(&before)

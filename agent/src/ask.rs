@@ -1,0 +1,61 @@
+//! What a person asks of an agent's configuration without running it: does it work, and what would change.
+
+mod check;
+mod diff;
+
+pub use check::check;
+pub use diff::diff;
+
+use std::path::PathBuf;
+
+use qonnect_agent_core::release::{Mark, Refusal, Verified, verify};
+use qonnect_git::{Depth, Mirror};
+use qonnect_schema::layout;
+
+use crate::config::Config;
+use crate::repository::{FETCH_TIMEOUT, LIMITS};
+
+/// The newest release, fetched beside what the running agent works on, whose mark and copy stay as they are.
+enum Newest {
+    Release(Box<Verified>),
+    /// The branch or this cluster's folder does not exist yet.
+    Nothing,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Git(#[from] qonnect_git::Error),
+    #[error("commit {commit}: {refusal}")]
+    Refused { commit: String, refusal: Refusal },
+    #[error("the thread that fetches has ended")]
+    Ended,
+}
+
+async fn newest(config: &Config) -> Result<Newest, Error> {
+    let folder = Beside(config.data.join(format!("asked-{}.git", std::process::id())));
+    let (remote, branch, cluster) =
+        (config.remote(), config.repository.branch.clone(), config.cluster.clone());
+    let fetch = move || {
+        let mut mirror = Mirror::open(&folder.0, remote)?;
+        let Some(commit) = mirror.fetch(&branch, Depth::Shallow, FETCH_TIMEOUT)? else {
+            return Ok(Newest::Nothing);
+        };
+        let tree = mirror.tree(&commit, &layout::cluster_folder(&cluster), &LIMITS)?;
+        match verify(&tree, &cluster, &Mark::default(), &[]) {
+            Ok(release) => Ok(Newest::Release(Box::new(release))),
+            Err(Refusal::Missing) => Ok(Newest::Nothing),
+            Err(refusal) => Err(Error::Refused { commit, refusal }),
+        }
+    };
+    tokio::task::spawn_blocking(fetch).await.map_err(|_| Error::Ended)?
+}
+
+/// A clone that goes when the question is answered.
+struct Beside(PathBuf);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}

@@ -1,0 +1,94 @@
+//! Where the release comes from: the copy on the disk, then the deploy branch.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use qonnect_agent_core::release::{Mark, Verified, verify};
+use qonnect_schema::api::EventSeverity;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::Agent;
+use crate::backoff::jittered;
+use crate::repository::{self, Fetched};
+
+impl Agent {
+    /// Goes on with the copy on the disk: neither git nor a lead is needed for that.
+    pub(super) fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
+        self.held = held;
+        if let Some(copy) = self.disk.copy().context("the copy of the last release")? {
+            match verify(&copy.tree(), &self.config.cluster, &self.held, &[]) {
+                Ok(release) => self.adopt(release, copy.commit),
+                Err(refusal) => warn!(%refusal, "the copy on the disk is not used"),
+            }
+        }
+        self.follow();
+        self.unlisted = self.watches.keys().map(|(_, kind)| kind.clone()).collect();
+        Ok(())
+    }
+
+    pub(super) fn fetch(&mut self, commit: Option<String>) {
+        if self.fetching.is_some() {
+            self.fetch_next = Some(commit);
+            return;
+        }
+        self.fetching = Some(Box::pin(self.repository.clone().fetch(commit, self.held.clone())));
+    }
+
+    pub(super) fn fetched(&mut self, fetched: Result<Fetched, repository::Error>) {
+        self.fetching = None;
+        self.fetch_at = Instant::now() + jittered(self.config.poll.as_duration());
+        match fetched {
+            Ok(fetched) => {
+                self.fetch_backoff.succeeded();
+                if self.refused.take().is_some() {
+                    self.report_within(Duration::ZERO);
+                }
+                let mark = fetched.release.mark();
+                if mark != self.shared.state().mark() {
+                    self.adopt(fetched.release, fetched.commit);
+                }
+            }
+            Err(error) => self.not_fetched(error),
+        }
+        if let Some(commit) = self.fetch_next.take() {
+            self.fetch(commit);
+        }
+    }
+
+    fn not_fetched(&mut self, error: repository::Error) {
+        let text = error.to_string();
+        self.fetch_at = Instant::now() + self.fetch_backoff.failed();
+        // Before the first release there is nothing to miss.
+        if error.means_nothing_published() && self.held == Mark::default() {
+            return;
+        }
+        if self.refused.as_deref() == Some(&text) {
+            return;
+        }
+        warn!(error = text, "release not taken over, will retry");
+        if matches!(error, repository::Error::Refused { .. }) {
+            self.event(
+                EventSeverity::Warning,
+                "ReleaseRefused",
+                format!("cluster/{}", self.config.cluster),
+                text.clone(),
+            );
+        }
+        self.refused = Some(text);
+        self.report_within(Duration::ZERO);
+    }
+
+    /// Whatever is under way gives way to the newest release.
+    fn adopt(&mut self, release: Verified, commit: String) {
+        info!(generation = release.spec.generation, epoch = %release.spec.epoch, commit, objects = release.objects.len(), "release accepted");
+        self.held = self.held.clone().stricter(release.mark());
+        self.uplink.saw(release.mark());
+        self.commit = commit;
+        self.syncing = None;
+        self.blocked = None;
+        self.sync_backoff.succeeded();
+        self.shared.state().adopt(release);
+        self.sync_at = Some(Instant::now());
+    }
+}
