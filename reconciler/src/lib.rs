@@ -10,6 +10,8 @@ pub mod consensus;
 
 pub mod api;
 
+mod tls;
+
 pub mod sim;
 
 pub mod git_server;

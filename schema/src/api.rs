@@ -9,6 +9,10 @@
 //! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
 //! | `GET /snapshot` | | [`crate::Snapshot`] |
 //! | `GET /explain/{application}` | | [`crate::Placement`], scored now |
+//! | any of these `GET` with `?consistency=linearizable` | | nothing is missing that any lead acknowledged before |
+//! | `GET /leads` | | [`List`] of [`LeadView`] |
+//! | `PUT /leads/{name}` | [`LeadAddress`] | 204, once it votes |
+//! | `DELETE /leads/{name}`, `POST /leads/{name}/leadership` | | 204 |
 //! | `POST /hooks/git` (without prefix) | anything | 202; the spec branch is fetched at once |
 //! | `GET /healthz`, `/readyz`, `/openapi.json` (without prefix) | | |
 //!
@@ -134,6 +138,45 @@ pub struct ClusterView {
     pub stalled: String,
     pub agent_version: String,
     pub kubernetes_version: String,
+}
+
+/// A lead of the group that keeps the Knowledge Base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LeadView {
+    pub name: String,
+    pub node: u64,
+    pub role: LeadRole,
+    /// Where it listens for the other leads.
+    pub peer: String,
+    /// The URL of its API.
+    pub api: String,
+    /// The term of whoever says so.
+    pub term: u64,
+    /// How far its log is known to go; only the leader knows it of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+}
+
+/// A lead that is taken into the group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LeadAddress {
+    /// Its number; no lead ever had it before.
+    pub node: u64,
+    /// `HOST:PORT` where it listens for the other leads.
+    pub peer: String,
+    /// The URL of its API.
+    pub api: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LeadRole {
+    Leader,
+    /// It votes.
+    Follower,
+    /// It is told everything, and does not vote.
+    Learner,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -99,7 +99,7 @@ async fn lead(data: &std::path::Path, url: &str) -> (Lead, Client) {
     let mut config = Config::new(data.to_owned(), url.into());
     config.listen.set_port(0);
     let lead = start(config).await.expect("the lead starts");
-    let options = Options { leads: vec![lead.api_url.clone()], token_file: None, authority: None };
+    let options = Options { leads: vec![lead.api_url.clone()], ..Options::default() };
     (lead, Client::new(&options).expect("a client can be made"))
 }
 

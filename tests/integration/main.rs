@@ -7,6 +7,7 @@ mod api;
 mod consensus;
 mod control_plane;
 mod git;
+mod group;
 mod kind_clusters;
 mod lead;
 mod sim;

@@ -1,5 +1,6 @@
 //! The machinery that the classes of tests share: real processes, real API servers, nodes that are played.
 
+pub mod leads;
 pub mod world;
 
 pub mod control_plane;

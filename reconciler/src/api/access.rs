@@ -5,18 +5,22 @@
 //! | `cluster/NAME` | register, send heartbeats and report, for that cluster |
 //! | `reader` | read everything |
 //! | `hook` | say that the spec branch has moved |
-//! | `admin` | what `reader` and `hook` may |
+//! | `admin` | what `reader` and `hook` may, and change the group of leads |
 //!
+//! Who asks is said by the certificate that a client shows (see `tls/names.rs`), or by a token of the token file.
 //! Whether the lead lives (`/healthz`, `/readyz`) and what it understands (`/openapi.json`) everybody may ask.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::Error;
+use crate::tls::reload;
 
 /// Shorter tokens can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -37,6 +41,7 @@ pub(super) enum Who {
     Agent,
     Readers,
     Hooks,
+    Admins,
 }
 
 impl Who {
@@ -46,16 +51,52 @@ impl Who {
             (Self::Agent, Identity::Cluster(name)) => cluster == Some(name),
             (Self::Readers, Identity::Reader | Identity::Admin) => true,
             (Self::Hooks, Identity::Hook | Identity::Admin) => true,
-            (Self::Agent | Self::Readers | Self::Hooks, _) => false,
+            (Self::Admins, Identity::Admin) => true,
+            (Self::Agent | Self::Readers | Self::Hooks | Self::Admins, _) => false,
         }
     }
 }
 
-/// The token file. Only digests of tokens stay in memory.
-pub(super) struct Access(Vec<([u8; 32], Identity)>);
+impl Identity {
+    /// All but clusters.
+    pub(super) fn role(name: &str) -> Option<Self> {
+        match name {
+            "reader" => Some(Self::Reader),
+            "hook" => Some(Self::Hook),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+
+/// How the API learns who asks.
+#[derive(Clone)]
+pub(super) struct Access {
+    /// Absent: only certificates count.
+    tokens: Option<watch::Receiver<Arc<Tokens>>>,
+}
 
 impl Access {
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
+    /// The file is followed from here on.
+    pub(super) fn new(tokens: Option<&Path>) -> Result<Self, Error> {
+        let followed = tokens.map(|path| {
+            let path = path.to_owned();
+            reload::follow(vec![path.clone()], move || Tokens::read(&path))
+        });
+        Ok(Self { tokens: followed.transpose()? })
+    }
+
+    /// A certificate was verified before anything was said; it goes before a token.
+    pub(super) fn identify(&self, certified: Option<Identity>, headers: &HeaderMap) -> Option<Identity> {
+        certified.or_else(|| self.tokens.as_ref()?.borrow().identify(headers))
+    }
+}
+
+/// The token file. Only digests of tokens stay in memory.
+struct Tokens(Vec<([u8; 32], Identity)>);
+
+impl Tokens {
+    fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
         let wrong = |line, why| Error::Tokens { path: path.into(), line: line + 1, why };
         let lines = text.lines().enumerate().filter(|(_, line)| {
@@ -71,7 +112,7 @@ impl Access {
     }
 
     /// Takes the same time for every token of the same length, known or not.
-    pub(super) fn identify(&self, headers: &HeaderMap) -> Option<Identity> {
+    fn identify(&self, headers: &HeaderMap) -> Option<Identity> {
         let token = headers.get(AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")?;
         let asked = digest(token);
         let mut found = None;
@@ -95,14 +136,10 @@ fn parse(line: &str) -> Result<([u8; 32], Identity), &'static str> {
             "the token is too short: use at least 16 characters, such as `openssl rand -hex 32` prints",
         );
     }
-    let identity = match identity {
-        "reader" => Identity::Reader,
-        "hook" => Identity::Hook,
-        "admin" => Identity::Admin,
-        other => match other.strip_prefix("cluster/") {
-            Some(name) if !name.is_empty() => Identity::Cluster(name.into()),
-            _ => return Err("unknown identity: expected `cluster/NAME`, `reader`, `hook` or `admin`"),
-        },
+    let identity = match (Identity::role(identity), identity.strip_prefix("cluster/")) {
+        (Some(role), _) => role,
+        (None, Some(name)) if !name.is_empty() => Identity::Cluster(name.into()),
+        (None, _) => return Err("unknown identity: expected `cluster/NAME`, `reader`, `hook` or `admin`"),
     };
     Ok((digest(token.as_bytes()), identity))
 }
@@ -124,6 +161,7 @@ mod tests {
         assert_eq!(may(Who::Agent, Some("edge")), [false; 4]);
         assert_eq!(may(Who::Readers, None), [false, true, false, true]);
         assert_eq!(may(Who::Hooks, None), [false, false, true, true]);
+        assert_eq!(may(Who::Admins, None), [false, false, false, true]);
     }
 
     #[test]
@@ -132,7 +170,7 @@ mod tests {
         let path = folder.path().join("tokens");
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
-            Access::read(&path).map_err(|error| error.to_string())
+            Tokens::read(&path).map_err(|error| error.to_string())
         };
         let access =
             read("# people\nreader 0123456789abcdef\n\ncluster/fog fedcba9876543210\n").ok().unwrap();

@@ -88,7 +88,7 @@ pub(super) async fn report(
 impl Shared {
     /// A word from a cluster that the fleet has.
     fn hear(&self, cluster: &str) -> Result<(), Refusal> {
-        self.leadership()?;
+        self.hears()?;
         let knowledge = self.knowledge();
         match self.parts.revision.borrow().as_ref() {
             // One that has left the fleet still reports how it ends.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use qonnect_schema::api::{
-    ApplicationView, ClusterView, Event, List, NodeView, PlacementView, Problem, RevisionRecord,
+    ApplicationView, ClusterView, Event, LeadAddress, LeadView, List, NodeView, PlacementView, Problem,
+    RevisionRecord,
 };
 use qonnect_schema::{Placement, Snapshot};
 use reqwest::{Method, RequestBuilder, Response};
@@ -17,6 +18,9 @@ use serde::de::DeserializeOwned;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A lead that is taken in catches up first.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A longer line of a watch is not ours.
 const LINE_BYTES_MAX: usize = 256 << 20;
@@ -28,6 +32,8 @@ pub struct Options {
     pub token_file: Option<PathBuf>,
     /// Whose certificates leads show, beside the authorities of the system.
     pub authority: Option<PathBuf>,
+    /// PEM files with the certificate that names us, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +42,8 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is no certificate in PEM", .path.display())]
     Authority { path: PathBuf, source: reqwest::Error },
+    #[error("{} and its key are of no use in PEM", .path.display())]
+    Certificate { path: PathBuf, source: reqwest::Error },
     #[error("cannot set up HTTP")]
     Http(#[source] reqwest::Error),
     #[error(
@@ -71,6 +79,7 @@ listed! {
     PlacementView => "placements",
     RevisionRecord => "revisions",
     Event => "events",
+    LeadView => "leads",
 }
 
 /// Clones share the connections, and the lead that answers.
@@ -96,6 +105,12 @@ impl Client {
                 http = http.add_root_certificate(certificate);
             }
         }
+        if let Some((certificate, key)) = &options.certificate {
+            let both = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
+            let identity = reqwest::Identity::from_pem(&both);
+            let wrong = |source| Error::Certificate { path: certificate.clone(), source };
+            http = http.identity(identity.map_err(wrong)?);
+        }
         let token = options.token_file.as_ref().map(read).transpose()?;
         let token = token.map(|bytes| String::from_utf8_lossy(&bytes).trim().into());
         let leads = options.leads.iter().map(|lead| lead.trim_end_matches('/').to_owned());
@@ -109,6 +124,11 @@ impl Client {
 
     pub async fn list<T: Listed>(&self) -> Result<List<T>, Error> {
         self.get(T::PATH).await
+    }
+
+    /// Nothing is missing that any lead acknowledged before.
+    pub async fn list_linearizable<T: Listed>(&self) -> Result<List<T>, Error> {
+        self.get(&format!("{}?consistency=linearizable", T::PATH)).await
     }
 
     /// The list now, and again after each change; ends with an error when the connection breaks.
@@ -139,6 +159,24 @@ impl Client {
     /// Says that the spec branch has moved.
     pub async fn hook(&self) -> Result<(), Error> {
         self.send(Method::POST, "/hooks/git", None::<&()>, Some(ANSWER_TIMEOUT)).await.map(drop)
+    }
+
+    /// Takes a lead into the group; returns once it votes.
+    pub async fn add_lead(&self, name: &str, address: &LeadAddress) -> Result<(), Error> {
+        let path = format!("/v1alpha1/leads/{name}");
+        self.send(Method::PUT, &path, Some(address), Some(GROUP_TIMEOUT)).await.map(drop)
+    }
+
+    /// Takes a lead out of the group.
+    pub async fn remove_lead(&self, name: &str) -> Result<(), Error> {
+        let path = format!("/v1alpha1/leads/{name}");
+        self.send(Method::DELETE, &path, None::<&()>, Some(GROUP_TIMEOUT)).await.map(drop)
+    }
+
+    /// Returns once that lead leads.
+    pub async fn transfer(&self, name: &str) -> Result<(), Error> {
+        let path = format!("/v1alpha1/leads/{name}/leadership");
+        self.send(Method::POST, &path, None::<&()>, Some(GROUP_TIMEOUT)).await.map(drop)
     }
 
     /// Whether a lead leads and has read the spec branch.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use qonnect_core::placement::{self, ApplicationPlan};
 use qonnect_schema::{Placement, PlacementSpec};
 use tokio::sync::OnceCell;
 
 use super::problem::Refusal;
+use super::readers::Reading;
 use super::shared::Shared;
 
 /// One explanation of an application for all who ask between two changes of its input.
@@ -39,7 +41,9 @@ impl Explanations {
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
     Path(application): Path<String>,
+    reading: Result<Query<Reading>, QueryRejection>,
 ) -> Result<Json<Placement>, Refusal> {
+    shared.catch_up_for(reading).await?;
     let not_read = || Refusal::not_ready("the spec branch was not read yet; ask again in a moment");
     let revision = shared.revision().ok_or_else(not_read)?;
     let knowledge = shared.knowledge();

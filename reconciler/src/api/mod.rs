@@ -1,8 +1,8 @@
 //! The HTTP API of a lead, for agents and readers; `qonnect_schema::api` names its documents.
 //!
 //! Plain HTTP is served on loopback addresses only, and to everybody there unless a token file is given.
-//! Anywhere else the server wants a certificate and a token file (see [`access`]). With `clientAuthority` it
-//! talks only to clients with a certificate of that authority; who they are is said by their token.
+//! Anywhere else the server wants a certificate, and a token file or an authority whose certificates clients show
+//! (see [`access`]). All these files are read again when they change.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use qonnect_schema::revision::Revision;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
@@ -21,6 +20,7 @@ mod access;
 mod agents;
 pub mod client;
 mod explain;
+mod leads;
 mod problem;
 mod readers;
 mod routes;
@@ -32,6 +32,7 @@ use crate::consensus::Consensus;
 use crate::lead::liveness::Liveness;
 use access::Access;
 use shared::Shared;
+use tls::Identifying;
 
 /// How long requests may go on after an ordered end.
 const STOP_GRACE: Duration = Duration::from_millis(300);
@@ -50,7 +51,7 @@ pub struct Config {
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Whose certificates clients must show; absent: they need none.
+    /// Whose certificates say who a client is; a client without one needs a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authority: Option<PathBuf>,
 }
@@ -68,7 +69,8 @@ pub struct Parts {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "{0} is no loopback address: it is served only with `tls` and `tokens`; give both, or listen on 127.0.0.1"
+        "{0} is no loopback address: it is served only with `tls`, and with `tokens` or `tls.clientAuthority`; \
+         `qonnect certs` makes the files, or listen on 127.0.0.1"
     )]
     Open(SocketAddr),
     #[error("cannot listen on {address}: is another lead running there?")]
@@ -77,8 +79,8 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[error("{}, line {line}: {why}", .path.display())]
     Tokens { path: PathBuf, line: usize, why: &'static str },
-    #[error("{} is of no use: {why}", .path.display())]
-    Certificate { path: PathBuf, why: String },
+    #[error(transparent)]
+    Certificate(#[from] crate::tls::Error),
 }
 
 /// A running server.
@@ -90,27 +92,25 @@ pub struct Server {
 
 /// Listens before it returns.
 pub async fn serve(config: &Config, parts: Parts) -> Result<Server, Error> {
-    if !config.listen.ip().is_loopback() && (config.tls.is_none() || config.tokens.is_none()) {
+    let certifies = config.tls.as_ref().is_some_and(|tls| tls.client_authority.is_some());
+    let identifies = config.tokens.is_some() || certifies;
+    if !config.listen.ip().is_loopback() && (config.tls.is_none() || !identifies) {
         return Err(Error::Open(config.listen));
     }
-    let access = config.tokens.as_deref().map(Access::read).transpose()?;
-    let tls = config.tls.as_ref().map(tls::server).transpose()?;
+    let access = identifies.then(|| Access::new(config.tokens.as_deref())).transpose()?;
+    let tls = config.tls.as_ref().map(Identifying::new).transpose()?;
     let failed = |source| Error::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let handle = Handle::new();
     let service = routes::router(Shared::new(parts, access)).into_make_service();
-    let server =
-        axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone()).acceptor(NoDelayAcceptor);
+    let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tokio::spawn(async move {
         let ended = match tls {
-            Some(tls) => {
-                let rustls = RustlsConfig::from_config(Arc::new(tls));
-                server.map(|tcp| RustlsAcceptor::new(rustls).acceptor(tcp)).serve(service).await
-            }
-            None => server.serve(service).await,
+            Some(tls) => server.acceptor(tls).serve(service).await,
+            None => server.acceptor(NoDelayAcceptor).serve(service).await,
         };
         if let Err(error) = ended {
             tracing::error!(%error, "the API has ended");

@@ -44,6 +44,7 @@ impl IntoResponse for Refusal {
 impl From<consensus::Error> for Refusal {
     fn from(error: consensus::Error) -> Self {
         let reason = match error {
+            consensus::Error::Refused(why) => return Self::new(StatusCode::CONFLICT, "Refused", why),
             consensus::Error::NotLeader { .. } => "NotLeader",
             consensus::Error::Unknown => "Unknown",
             _ => "Stopped",

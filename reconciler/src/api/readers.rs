@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Refusal;
 use super::shared::Shared;
+use crate::consensus::Note;
 
 /// A busy fleet changes its lists many times a second; people and programs need less.
 const WATCH_PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +30,39 @@ pub(super) struct Mode {
     /// Go on with a line after each change.
     #[serde(default)]
     watch: bool,
+    consistency: Option<Consistency>,
+}
+
+/// Every lead answers from what it knows, which may be a moment old.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Consistency {
+    /// Nothing is missing that was acknowledged before the question, whoever acknowledged it.
+    Linearizable,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reading {
+    consistency: Option<Consistency>,
+}
+
+impl Shared {
+    /// Waits until this lead knows enough.
+    pub(super) async fn catch_up(&self, consistency: Option<Consistency>) -> Result<(), Refusal> {
+        match consistency {
+            Some(Consistency::Linearizable) => Ok(self.parts.consensus.linearizable().await?),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn catch_up_for(
+        &self,
+        reading: Result<Query<Reading>, QueryRejection>,
+    ) -> Result<(), Refusal> {
+        let Query(Reading { consistency }) = reading?;
+        self.catch_up(consistency).await
+    }
 }
 
 /// How a list is made of what is known.
@@ -39,9 +73,11 @@ pub(super) async fn list<T: Serialize + PartialEq + Send + 'static>(
     mode: Result<Query<Mode>, QueryRejection>,
     view: View<T>,
 ) -> Result<Response, Refusal> {
-    match mode? {
-        Query(Mode { watch: false }) => Ok(Json(current(&shared, view)).into_response()),
-        Query(Mode { watch: true }) => watch(shared, view),
+    let Query(Mode { watch: goes_on, consistency }) = mode?;
+    shared.catch_up(consistency).await?;
+    match goes_on {
+        false => Ok(Json(current(&shared, view)).into_response()),
+        true => watch(shared, view),
     }
 }
 
@@ -87,22 +123,31 @@ fn watch<T: Serialize + PartialEq + Send + 'static>(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-pub(super) async fn snapshot(State(shared): State<Arc<Shared>>) -> Json<Snapshot> {
-    Json(Snapshot::new("knowledge", shared.knowledge().snapshot()))
+pub(super) async fn snapshot(
+    State(shared): State<Arc<Shared>>,
+    reading: Result<Query<Reading>, QueryRejection>,
+) -> Result<Json<Snapshot>, Refusal> {
+    shared.catch_up_for(reading).await?;
+    Ok(Json(Snapshot::new("knowledge", shared.knowledge().snapshot())))
 }
 
-pub(super) async fn hook(State(shared): State<Arc<Shared>>) -> StatusCode {
+/// Every lead reads the spec branch; the leader has to know at once.
+pub(super) async fn hook(State(shared): State<Arc<Shared>>) -> Result<StatusCode, Refusal> {
     shared.parts.fetch.notify_one();
-    StatusCode::ACCEPTED
+    let consensus = &shared.parts.consensus;
+    if consensus.leadership().borrow().is_none() {
+        consensus.note(Note::SpecMoved).await?;
+    }
+    Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready to serve agents: this lead leads, and the spec branch was read.
+/// Ready to serve agents: what they say counts, and the spec branch was read.
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refusal> {
-    shared.leadership()?;
+    shared.hears()?;
     match shared.revision() {
         Some(_) => Ok("ok\n"),
         None => Err(Refusal::not_ready("the spec branch was not read yet")),

@@ -8,11 +8,11 @@ use axum::extract::{DefaultBodyLimit, Query, RawPathParams, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::api::{
-    ApplicationView, ClusterView, Event, Grant, Heartbeat, List, NodeView, PlacementView, Registration,
-    Report, RevisionRecord,
+    ApplicationView, ClusterView, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
+    PlacementView, Registration, Report, RevisionRecord,
 };
 use qonnect_schema::{Placement, Snapshot};
 use schemars::JsonSchema;
@@ -26,7 +26,8 @@ use super::explain::explain;
 use super::problem::Refusal;
 use super::readers::{self, Mode, View};
 use super::shared::{REQUESTS_MAX, Shared};
-use super::{agents, views};
+use super::tls::Certified;
+use super::{agents, leads, views};
 
 /// A report of 5,000 nodes has some 3 MiB.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -36,6 +37,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     agent_routes(&mut routes);
     reader_routes(&mut routes);
     lead_routes(&mut routes);
+    group_routes(&mut routes);
     let Routes { router, document, .. } = routes;
     let document = Arc::new(document);
     router
@@ -111,14 +113,17 @@ fn reader_routes(routes: &mut Routes) {
     routes.list::<Event>("/v1alpha1/events", "What happened, the newest last.", views::events);
     let snapshot = routes.schema::<Snapshot>();
     let operation = Operation::new("get", "/v1alpha1/snapshot", "The Knowledge Base as planning sees it.");
-    routes.add(Operation { answer: Some(snapshot), ..operation }, get(readers::snapshot));
+    routes.add(
+        Operation { answer: Some(snapshot), query: &[CONSISTENCY], ..operation },
+        get(readers::snapshot),
+    );
     let placement = routes.schema::<Placement>();
     let operation = Operation::new(
         "get",
         "/v1alpha1/explain/{application}",
         "The decision for an application, scored now.",
     );
-    routes.add(Operation { answer: Some(placement), ..operation }, get(explain));
+    routes.add(Operation { answer: Some(placement), query: &[CONSISTENCY], ..operation }, get(explain));
 }
 
 fn lead_routes(routes: &mut Routes) {
@@ -128,6 +133,31 @@ fn lead_routes(routes: &mut Routes) {
     routes.add(everybody("/healthz", "The process serves."), get(readers::healthz));
     routes.add(everybody("/readyz", "The lead leads and has read the spec branch."), get(readers::readyz));
 }
+
+fn group_routes(routes: &mut Routes) {
+    let list = routes.schema::<List<LeadView>>();
+    let address = routes.schema::<LeadAddress>();
+    let operation = Operation::new("get", "/v1alpha1/leads", "The group of leads, as this one sees it.");
+    routes.add(Operation { answer: Some(list), ..operation }, get(leads::list));
+    let admin = |method, path, summary| Operation {
+        who: Who::Admins,
+        status: "204",
+        ..Operation::new(method, path, summary)
+    };
+    let path = "/v1alpha1/leads/{name}";
+    let operation = admin("put", path, "Take a lead in; answered once it has caught up and votes.");
+    routes.add(Operation { body: Some(address), ..operation }, put(leads::add));
+    routes.add(admin("delete", path, "Take a lead out, also the leader."), delete(leads::remove));
+    let path = "/v1alpha1/leads/{name}/leadership";
+    routes.add(admin("post", path, "Let this lead lead."), post(leads::transfer));
+}
+
+/// How new a list must be.
+const CONSISTENCY: (&str, &str, &str) = (
+    "consistency",
+    "string",
+    "`linearizable`: nothing is missing that any lead acknowledged before. Otherwise what this lead knows.",
+);
 
 struct Operation {
     method: &'static str,
@@ -162,7 +192,7 @@ impl Operation {
             },
             "security": match self.who {
                 Who::Everybody => json!([{}]),
-                Who::Agent | Who::Readers | Who::Hooks => json!([{"token": []}]),
+                Who::Agent | Who::Readers | Who::Hooks | Who::Admins => json!([{"token": []}]),
             },
         });
         if let Some(schema) = &self.body {
@@ -170,7 +200,7 @@ impl Operation {
         }
         described["responses"][self.status]["content"] = match &self.answer {
             Some(schema) => content(schema),
-            None if self.status == "202" => json!({}),
+            None if matches!(self.status, "202" | "204") => json!({}),
             None => json!({"text/plain": {"schema": {"type": "string"}}}),
         };
         described
@@ -219,7 +249,7 @@ impl Routes {
         view: View<T>,
     ) {
         let answer = Some(self.schema::<List<T>>());
-        let query = &[("watch", "boolean", "Go on: one list a line, again after each change.")];
+        let query = &[("watch", "boolean", "Go on: one list a line, again after each change."), CONSISTENCY];
         let operation = Operation { answer, query, ..Operation::new("get", path, summary) };
         let route = move |State(shared): State<Arc<Shared>>, mode: Result<Query<Mode>, QueryRejection>| {
             readers::list(shared, mode, view)
@@ -238,14 +268,16 @@ async fn guard(
     if let Some(access) = &shared.access
         && who != Who::Everybody
     {
-        let identity = access.identify(request.headers()).ok_or_else(|| {
-            let message = "send `Authorization: Bearer TOKEN` with a token of the lead's token file";
+        let certified = request.extensions().get::<Certified>().and_then(|certified| certified.0.clone());
+        let identity = access.identify(certified, request.headers()).ok_or_else(|| {
+            let message = "show a certificate that names you, or send `Authorization: Bearer TOKEN` with a token of \
+                           the lead's token file";
             Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
         })?;
         let cluster = params.iter().find(|(name, _)| *name == "name").map(|(_, value)| value);
         if !who.allows(&identity, cluster) {
             let message =
-                "this token may not do that; an agent writes only its own cluster, and reads nothing";
+                "this identity may not do that; an agent writes only its own cluster, and reads nothing";
             return Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message));
         }
     }

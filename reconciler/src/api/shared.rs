@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qonnect_core::knowledge::Knowledge;
+use qonnect_core::knowledge::{Knowledge, liveness};
 use qonnect_schema::api::ReleaseHint;
 use qonnect_schema::documents::fleet::Lease;
 use qonnect_schema::revision::Revision;
@@ -12,7 +12,6 @@ use tokio::sync::{Semaphore, watch};
 use super::access::Access;
 use super::explain::Explanations;
 use super::{Parts, problem::Refusal};
-use crate::consensus::Leadership;
 
 /// Requests under way at once, heartbeats that wait for news included: what 64 KiB each make of a GiB.
 pub(super) const REQUESTS_MAX: usize = 16_384;
@@ -66,12 +65,21 @@ impl Shared {
     }
 
     pub(super) fn lease(&self) -> Lease {
-        self.parts.revision.borrow().as_ref().map(|revision| revision.fleet.lease).unwrap_or_default()
+        let revision = self.parts.revision.borrow();
+        let stretched =
+            |revision: &Arc<Revision>| liveness::stretched(&revision.fleet.lease, revision.clusters.len());
+        revision.as_ref().map(stretched).unwrap_or_default()
     }
 
-    /// Only the leader hears agents: silence is counted there.
-    pub(super) fn leadership(&self) -> Result<Leadership, Refusal> {
-        let leadership = *self.parts.consensus.leadership().borrow();
-        leadership.ok_or(crate::consensus::Error::NotLeader { leader: None }.into())
+    /// Silence is counted by the leader: a word that does not reach it must be said to another lead.
+    pub(super) fn hears(&self) -> Result<(), Refusal> {
+        match self.parts.liveness.counts(&self.parts.consensus) {
+            true => Ok(()),
+            false => Err(crate::consensus::Error::NotLeader { leader: self.leader() }.into()),
+        }
+    }
+
+    pub(super) fn leader(&self) -> Option<u64> {
+        *self.parts.consensus.leader().borrow()
     }
 }

@@ -1,44 +1,83 @@
-//! Certificates of the server, and whose clients it talks to.
+//! TLS of the API: its own certificate, and what the certificate of a client says about who asks.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use axum::Extension;
+use axum::middleware::AddExtension;
+use axum_server::accept::{Accept, NoDelayAcceptor};
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tower::Layer;
 
-use super::{Error, Tls};
+use super::Tls;
+use super::access::Identity;
+use crate::tls::{self, names, reload};
 
-pub(super) fn server(tls: &Tls) -> Result<ServerConfig, Error> {
-    let chain = certificates(&tls.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|why| unusable(&tls.key, why))?;
-    let builder = match &tls.client_authority {
-        None => ServerConfig::builder().with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(authority)? {
-                roots.add(certificate).map_err(|why| unusable(authority, why))?;
+/// Who the certificate says that asks; nobody, where none was shown.
+#[derive(Debug, Clone)]
+pub(super) struct Certified(pub(super) Option<Identity>);
+
+/// Takes connections in, and notes on each whom its certificate names.
+#[derive(Clone)]
+pub(super) struct Identifying(RustlsAcceptor<NoDelayAcceptor>);
+
+impl Identifying {
+    /// The files are followed from here on.
+    pub(super) fn new(files: &Tls) -> Result<Self, tls::Error> {
+        let paths = [Some(&files.certificate), Some(&files.key), files.client_authority.as_ref()];
+        let files = files.clone();
+        let mut read =
+            reload::follow(paths.into_iter().flatten().cloned().collect(), move || server(&files))?;
+        let config = RustlsConfig::from_config(read.borrow_and_update().clone());
+        let served = config.clone();
+        tokio::spawn(async move {
+            while read.changed().await.is_ok() {
+                served.reload_from_config(read.borrow_and_update().clone());
             }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-            ServerConfig::builder()
-                .with_client_cert_verifier(verifier.map_err(|why| unusable(authority, why))?)
-        }
-    };
-    let mut config = builder.with_single_cert(chain, key).map_err(|why| unusable(&tls.certificate, why))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|why| unusable(path, why))?;
-    let certificates = read.collect::<Result<Vec<_>, _>>().map_err(|why| unusable(path, why))?;
-    match certificates.is_empty() {
-        true => Err(unusable(path, "it holds no certificate in PEM")),
-        false => Ok(certificates),
+        });
+        Ok(Self(RustlsAcceptor::new(config).acceptor(NoDelayAcceptor)))
     }
 }
 
-fn unusable(path: &Path, why: impl ToString) -> Error {
-    Error::Certificate { path: path.into(), why: why.to_string() }
+impl<S: Send + 'static> Accept<TcpStream, S> for Identifying {
+    type Stream = TlsStream<TcpStream>;
+    type Service = AddExtension<S, Certified>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+
+    fn accept(&self, socket: TcpStream, service: S) -> Self::Future {
+        let accepted = self.0.accept(socket, service);
+        Box::pin(async move {
+            let (stream, service) = accepted.await?;
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let named = chain.first().map(names::read).unwrap_or_default();
+            let identity = named.iter().find_map(|name| identity(name));
+            Ok((stream, Extension(Certified(identity)).layer(service)))
+        })
+    }
+}
+
+fn identity(name: &str) -> Option<Identity> {
+    match name.strip_suffix(".cluster") {
+        Some(cluster) => Some(Identity::Cluster(cluster.into())),
+        None => Identity::role(name),
+    }
+}
+
+fn server(files: &Tls) -> Result<ServerConfig, tls::Error> {
+    let (chain, key) = tls::identity(&files.certificate, &files.key)?;
+    let builder = match &files.client_authority {
+        None => ServerConfig::builder().with_no_client_auth(),
+        // Without a certificate a client may still show a token.
+        Some(authority) => {
+            ServerConfig::builder().with_client_cert_verifier(tls::verifier(authority, false)?)
+        }
+    };
+    let config = builder.with_single_cert(chain, key);
+    let mut config = config.map_err(|why| tls::Error::new(&files.certificate, why))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }

@@ -14,16 +14,21 @@ use crate::lead::config::{Config, Overrides};
 /// Run a lead agent: watch the repository, decide, commit back, serve the API.
 ///
 /// The configuration is YAML: `{name, node, data, listen, repository: {url, branch, poll, tokenFile, sshKey,
-/// knownHosts}, tls: {certificate, key, clientAuthority}, tokens}`; only `data` and `repository.url` are needed.
+/// knownHosts}, tls: {certificate, key, clientAuthority}, tokens, peers: [{name, node, peer, api}], peerListen,
+/// peerTls: {certificate, key, authority}, timers}`; only `data` and `repository.url` are needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     qonnect lead --config lead.yaml\n  \
+    qonnect lead --config leads.yaml --name lead-2\n  \
     qonnect lead --data /var/lib/qonnect --repository https://git.example.org/fleet.git\n\n\
     Logs go to standard error; RUST_LOG=debug shows more.")]
 pub(super) struct Args {
     /// The configuration, in YAML.
     #[arg(long, value_name = "FILE", env = "QONNECT_CONFIG")]
     config: Option<PathBuf>,
+    /// Which of the `peers` this lead is.
+    #[arg(long, value_name = "NAME", env = "QONNECT_NAME")]
+    name: Option<String>,
     /// The folder that this lead keeps its state in.
     #[arg(long, value_name = "DIR", env = "QONNECT_DATA")]
     data: Option<PathBuf>,
@@ -49,14 +54,20 @@ enum LogFormat {
 }
 
 pub(super) fn run(args: Args) -> Status {
-    let Args { config, data, listen, repository, branch, log_format } = args;
-    let config = Config::read(config.as_deref(), Overrides { data, listen, repository, branch })?;
+    let Args { config, name, data, listen, repository, branch, log_format } = args;
+    let overrides = Overrides { name, data, listen, repository, branch };
+    let config = Config::read(config.as_deref(), overrides)?;
     log(log_format);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let mut lead = crate::lead::start(config).await?;
+        // A lead with an empty disk waits here for the others.
+        let mut lead = tokio::select! {
+            lead = crate::lead::start(config) => lead?,
+            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        };
         let asked = tokio::select! {
             _ = interrupt.recv() => true,
             _ = terminate.recv() => true,
@@ -70,7 +81,7 @@ pub(super) fn run(args: Args) -> Status {
 }
 
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::api::client::{Client, Options};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Leads {
     /// Where a lead serves its API; several are tried in turn
     #[arg(
@@ -22,20 +22,36 @@ pub(super) struct Leads {
     /// A file with the authority (PEM) whose certificates leads show
     #[arg(long, value_name = "FILE", env = "QONNECT_AUTHORITY", help_heading = "Connection")]
     authority: Option<PathBuf>,
+    /// A file with the certificate (PEM) that names you to the leads
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QONNECT_CERTIFICATE",
+        requires = "key",
+        help_heading = "Connection"
+    )]
+    certificate: Option<PathBuf>,
+    /// A file with its key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QONNECT_KEY",
+        requires = "certificate",
+        help_heading = "Connection"
+    )]
+    key: Option<PathBuf>,
 }
 
 impl Leads {
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let Self { lead, token_file, authority } = self;
-        let options =
-            Options { leads: lead.clone(), token_file: token_file.clone(), authority: authority.clone() };
-        Ok(Client::new(&options)?)
+        let Self { lead, token_file, authority, certificate, key } = self.clone();
+        let certificate = certificate.zip(key);
+        Ok(Client::new(&Options { leads: lead, token_file, authority, certificate })?)
     }
 
     /// One lead instead, asked in the same name.
     pub(super) fn at(&self, url: &str) -> Self {
-        let Self { token_file, authority, .. } = self;
-        Self { lead: vec![url.into()], token_file: token_file.clone(), authority: authority.clone() }
+        Self { lead: vec![url.into()], ..self.clone() }
     }
 
     /// Runs a conversation with the leads to its end.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod certs;
 mod completions;
 pub(crate) mod decisions;
 mod demo;
@@ -14,6 +15,7 @@ mod lead;
 mod leads;
 mod output;
 mod plan;
+mod raft;
 mod schema;
 mod sim;
 mod validate;
@@ -42,6 +44,10 @@ enum Command {
     Schema(schema::Args),
     /// Run a lead agent.
     Lead(lead::Args),
+    /// See and change the group of leads.
+    Raft(raft::Args),
+    /// Make an authority and certificates for leads, agents and people.
+    Certs(certs::Args),
     /// Serve simulated clusters as Kubernetes APIs on loopback.
     Sim(sim::Args),
     /// Watch the whole loop work on this machine.
@@ -62,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Lead(args) => lead::run(args),
+        Command::Raft(args) => raft::run(args),
+        Command::Certs(args) => certs::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(args),

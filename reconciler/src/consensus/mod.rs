@@ -8,7 +8,9 @@
 //! knowledge/snapshot.json    the newest snapshot: a line with its checksum and place in the log, then the state
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +18,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qonnect_core::knowledge::{Answer, Change, Command, Knowledge};
-use tokio::sync::watch;
+use qonnect_schema::api::LeadView;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
 
 mod folder;
+mod group;
 mod raft;
 
+pub use group::{Group, Peer, PeerTls, Timers};
+
 use folder::Folder;
-use raft::Raft;
+use raft::{Member, Membership, Raft};
 
 /// After this long a proposal is answered with [`Error::Unknown`].
 const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +41,18 @@ pub struct Config {
     /// The number of this lead among the leads; it never changes.
     pub node: u64,
 }
+
+/// What a follower tells the leader; it never enters the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// Clusters that were heard since the last note, and how many milliseconds ago.
+    Heard(BTreeMap<String, u64>),
+    /// Somebody says that the spec branch has moved.
+    SpecMoved,
+}
+
+/// Notes of followers that wait here; those that find no room are said again.
+const NOTES_MAX: usize = 64;
 
 /// This lead is the leader, and its [`Consensus::knowledge`] holds all that was acknowledged before.
 ///
@@ -58,6 +77,14 @@ pub enum Error {
     Damaged { file: PathBuf, why: String },
     #[error("cannot use {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("the group of leads cannot be as `peers` says: {0}")]
+    Group(String),
+    #[error("cannot listen for peers on {address}; is another lead running there?")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Tls(#[from] crate::tls::Error),
+    #[error("{0}")]
+    Refused(String),
     #[error("another lead is the leader{}; ask there", .leader.map(|node| format!(": node {node}")).unwrap_or_default())]
     NotLeader { leader: Option<u64> },
     #[error("the outcome of the proposal is not known; propose the same command again")]
@@ -70,6 +97,7 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Consensus {
     raft: Arc<Raft>,
+    notes: Arc<tokio::sync::Mutex<mpsc::Receiver<Note>>>,
     /// What makes the keys of this process differ from those of any other, and of its own earlier lives.
     prefix: Arc<str>,
     commands: Arc<AtomicU64>,
@@ -78,21 +106,41 @@ pub struct Consensus {
 impl Consensus {
     /// Opens the data folder and joins. The first start in an empty folder founds a group of one.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        Self::open(config, None).await
+    }
+
+    /// As [`Self::start`], as one of several. With an empty folder it waits for the others: see `raft/found.rs`.
+    pub async fn join(config: Config, group: Group) -> Result<Self, Error> {
+        Self::open(config, Some(group)).await
+    }
+
+    async fn open(config: Config, group: Option<Group>) -> Result<Self, Error> {
         let folder = Folder::open(&config.data)?;
-        let raft = Raft::start(folder, config.node).await?;
+        let (tell, notes) = mpsc::channel(NOTES_MAX);
+        let raft = Raft::start(folder, config.node, group, tell).await?;
         let prefix = format!("{}-{}", config.node, Timestamp::now().as_nanosecond());
-        Ok(Self { raft: Arc::new(raft), prefix: prefix.into(), commands: Arc::default() })
+        Ok(Self {
+            raft: Arc::new(raft),
+            notes: Arc::new(notes.into()),
+            prefix: prefix.into(),
+            commands: Arc::default(),
+        })
     }
 
-    /// Applied when it returns, here and durably. After [`Error::Unknown`] propose the same command again: its
-    /// key keeps it from counting twice.
+    /// Applied when it returns, here and durably, whoever leads. After [`Error::Unknown`] propose the same command
+    /// again: its key keeps it from counting twice.
     pub async fn propose(&self, command: Command) -> Result<Answer, Error> {
-        self.within_time(self.raft.write(command, None)).await
+        within_time(self.raft.propose(command)).await
     }
 
-    /// As [`Self::propose`], but only while this leadership lasts.
+    /// Everything that was acknowledged before the call, by any lead, can be read here when it returns.
+    pub async fn linearizable(&self) -> Result<(), Error> {
+        within_time(self.raft.linearizable()).await
+    }
+
+    /// As [`Self::propose`], but here, and only while this leadership lasts.
     pub async fn propose_as(&self, leadership: Leadership, command: Command) -> Result<Answer, Error> {
-        self.within_time(self.raft.write(command, Some(leadership))).await
+        within_time(self.raft.write(command, Some(leadership))).await
     }
 
     /// A command with a fresh key and the clock of this process.
@@ -115,15 +163,52 @@ impl Consensus {
         self.raft.leadership.clone()
     }
 
+    /// Who leads, as far as this lead knows.
+    pub fn leader(&self) -> watch::Receiver<Option<u64>> {
+        self.raft.leader.clone()
+    }
+
+    /// The group, as this lead sees it: only the leader knows how far the others are.
+    pub fn leads(&self) -> Vec<LeadView> {
+        self.raft.views()
+    }
+
+    /// Takes a lead into the group: it learns first, and votes once it has caught up.
+    pub async fn add(&self, peer: &Peer) -> Result<(), Error> {
+        self.raft.change(Membership::Add { node: peer.node, member: Member::from(peer) }).await
+    }
+
+    /// Takes a lead out of the group, also the leader.
+    pub async fn remove(&self, node: u64) -> Result<(), Error> {
+        self.raft.change(Membership::Remove { node }).await
+    }
+
+    /// Lets another voter lead; without a name, the one that is furthest.
+    pub async fn transfer(&self, to: Option<u64>) -> Result<(), Error> {
+        self.raft.change(Membership::Transfer { to }).await
+    }
+
+    /// Tells the leader, which is another one.
+    pub async fn note(&self, note: Note) -> Result<(), Error> {
+        self.raft.note(note).await
+    }
+
+    /// The next note of a follower. There is one listener.
+    pub async fn noted(&self) -> Option<Note> {
+        self.notes.lock().await.recv().await
+    }
+
+    /// Hands a leadership over before a planned end, if there is somebody to take it.
+    pub async fn hand_over(&self) {
+        self.raft.hand_over().await;
+    }
+
     /// Ends it and lets the folder go. Every clone is of no use afterwards.
     pub async fn stop(&self) {
         self.raft.stop().await;
     }
+}
 
-    async fn within_time(
-        &self,
-        proposal: impl Future<Output = Result<Answer, Error>>,
-    ) -> Result<Answer, Error> {
-        tokio::time::timeout(PROPOSAL_TIMEOUT, proposal).await.unwrap_or(Err(Error::Unknown))
-    }
+async fn within_time<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(PROPOSAL_TIMEOUT, answer).await.unwrap_or(Err(Error::Unknown))
 }

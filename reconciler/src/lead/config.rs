@@ -9,13 +9,14 @@ use qonnect_schema::yaml;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Tls;
+use crate::consensus::{Group, Peer, PeerTls, Timers};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     #[serde(default = "name")]
     pub name: String,
-    /// The number of this lead among the leads; it never changes.
+    /// The number of this lead among the leads; it never changes. `peers` says it too.
     #[serde(default = "node")]
     pub node: u64,
     /// A folder that only this lead uses.
@@ -28,6 +29,23 @@ pub struct Config {
     /// Lines `IDENTITY TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<PathBuf>,
+    /// Every lead, this one too; absent: it is alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
+    /// Where to listen for them; absent: where `peers` says that this lead is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_listen: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_tls: Option<PeerTls>,
+    #[serde(default)]
+    pub timers: Timers,
+}
+
+/// What the file says itself, where `peers` may say it instead.
+#[derive(Debug, Deserialize)]
+struct Given {
+    node: Option<u64>,
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +69,7 @@ pub struct Repository {
 /// What the command line and the environment say instead.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
+    pub name: Option<String>,
     pub data: Option<PathBuf>,
     pub listen: Option<SocketAddr>,
     pub repository: Option<String>,
@@ -71,26 +90,72 @@ pub enum Error {
     TwoCredentials,
     #[error("`poll` is 0: give an interval such as 30s")]
     NoPoll,
+    #[error("`peers` does not name `{0}`: add this lead, or say which it is with --name NAME")]
+    NotAPeer(String),
+    #[error("`peers` says that `{name}` is node {peer}, `node` says {node}: remove `node`")]
+    TwoNodes { name: String, node: u64, peer: u64 },
+    #[error("`{0}` is no address: expected HOST:PORT, and http(s)://HOST:PORT for `api`")]
+    Address(String),
 }
 
 impl Config {
-    /// Reads a file, if there is one, and lets the overrides win.
+    /// Reads a file, if there is one, and lets the overrides win. `${name}` in a path is the name of this lead, so
+    /// that all of a group can have the same file.
     pub fn read(path: Option<&Path>, overrides: Overrides) -> Result<Self, Error> {
-        let mut config = match path {
+        let (mut config, given) = match path {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-                yaml::from_str(&text).map_err(|source| Error::Parse { path: path.to_owned(), source })?
+                let failed = |source| Error::Parse { path: path.to_owned(), source };
+                let config = yaml::from_str::<Self>(&text).map_err(failed)?;
+                (config, yaml::from_str(&text).map_err(failed)?)
             }
-            None => Self::without_file(&overrides)?,
+            None => (Self::without_file(&overrides)?, Given { node: None, listen: None }),
         };
-        let Overrides { data, listen, repository, branch } = overrides;
+        let Overrides { name, data, listen, repository, branch } = overrides;
+        config.name = name.unwrap_or(config.name);
         config.data = data.unwrap_or(config.data);
+        config.take_place(&given)?;
         config.listen = listen.unwrap_or(config.listen);
         config.repository.url = repository.unwrap_or(config.repository.url);
         config.repository.branch = branch.unwrap_or(config.repository.branch);
+        config.name_paths();
         config.check()?;
         Ok(config)
+    }
+
+    /// What `peers` says about this lead.
+    fn take_place(&mut self, given: &Given) -> Result<(), Error> {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        let own = self.peers.iter().find(|peer| peer.name == self.name);
+        let own = own.ok_or_else(|| Error::NotAPeer(self.name.clone()))?;
+        if let Some(node) = given.node.filter(|node| *node != own.node) {
+            return Err(Error::TwoNodes { name: self.name.clone(), node, peer: own.node });
+        }
+        self.node = own.node;
+        self.peer_listen = Some(self.peer_listen.map_or_else(|| address(&own.peer), Ok)?);
+        if given.listen.is_none() {
+            let authority = own.api.split_once("://").map(|(_, rest)| rest.trim_end_matches('/'));
+            self.listen = address(authority.ok_or_else(|| Error::Address(own.api.clone()))?)?;
+        }
+        Ok(())
+    }
+
+    fn name_paths(&mut self) {
+        let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+        let peer_tls = self.peer_tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+        for path in std::iter::once(&mut self.data).chain(tls).chain(peer_tls) {
+            *path = path.to_string_lossy().replace("${name}", &self.name).into();
+        }
+    }
+
+    /// The leads that it belongs to; `None` if it is alone.
+    pub(super) fn group(&self) -> Option<Group> {
+        let listen = self.peer_listen.filter(|_| !self.peers.is_empty())?;
+        let (name, peers) = (self.name.clone(), self.peers.clone());
+        Some(Group { name, listen, peers, tls: self.peer_tls.clone(), timers: self.timers })
     }
 
     /// A lead of one, on loopback.
@@ -103,7 +168,19 @@ impl Config {
             ssh_key: None,
             known_hosts: None,
         };
-        Self { name: name(), node: node(), data, listen: listen(), repository, tls: None, tokens: None }
+        Self {
+            name: name(),
+            node: node(),
+            data,
+            listen: listen(),
+            repository,
+            tls: None,
+            tokens: None,
+            peers: Vec::new(),
+            peer_listen: None,
+            peer_tls: None,
+            timers: Timers::default(),
+        }
     }
 
     fn without_file(overrides: &Overrides) -> Result<Self, Error> {
@@ -135,6 +212,19 @@ impl Config {
             (None, None) => Credentials::None,
         };
         Remote { url: url.clone(), credentials }
+    }
+}
+
+/// Where to listen for those who call this address: a name may mean any interface.
+fn address(called: &str) -> Result<SocketAddr, Error> {
+    let wrong = || Error::Address(called.into());
+    match called.rsplit_once(':') {
+        Some(("localhost", port)) => Ok((Ipv4Addr::LOCALHOST, port.parse().map_err(|_| wrong())?).into()),
+        Some((host, port)) if !host.is_empty() => match called.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => Ok((Ipv4Addr::UNSPECIFIED, port.parse().map_err(|_| wrong())?).into()),
+        },
+        _ => Err(wrong()),
     }
 }
 
@@ -185,11 +275,35 @@ mod tests {
             data: Some("d".into()),
             repository: Some("u".into()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            branch: None,
+            ..Overrides::default()
         };
         assert_eq!(Config::read(None, overrides).unwrap().listen.port(), 0);
         let error = Config::read(None, Overrides::default()).unwrap_err().to_string();
         assert!(error.contains("--config"), "{error}");
+    }
+
+    const GROUP: &str = "data: /var/lib/${name}\nrepository: {url: u}\npeers:\n\
+        - {name: a, node: 1, peer: '127.0.0.1:7481', api: 'http://127.0.0.1:7480'}\n\
+        - {name: b, node: 7, peer: 'b.example.org:7481', api: 'https://b.example.org:7480/'}\n";
+
+    #[test]
+    fn one_file_serves_every_lead_of_a_group() {
+        let named = |name: &str| Overrides { name: Some(name.into()), ..Overrides::default() };
+        let a = read(GROUP, named("a")).unwrap();
+        assert_eq!(
+            (a.node, a.data.to_str(), a.listen.to_string()),
+            (1, Some("/var/lib/a"), "127.0.0.1:7480".into())
+        );
+        assert_eq!(a.group().unwrap().listen.to_string(), "127.0.0.1:7481");
+        let b = read(GROUP, named("b")).unwrap();
+        assert_eq!(
+            (b.node, b.data.to_str(), b.listen.to_string()),
+            (7, Some("/var/lib/b"), "0.0.0.0:7480".into())
+        );
+        assert_eq!(b.group().unwrap().peers, a.group().unwrap().peers);
+        assert!(matches!(read(GROUP, named("c")), Err(Error::NotAPeer(name)) if name == "c"));
+        let twice = read(&format!("node: 2\n{GROUP}"), named("a"));
+        assert!(matches!(twice, Err(Error::TwoNodes { node: 2, peer: 1, .. })), "{twice:?}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Counts the silence of clusters while this lead leads, and logs the edges.
+//! Counts the silence of clusters while this lead leads, and logs the edges; while it follows, tells the leader who
+//! was heard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,27 +11,57 @@ use qonnect_schema::revision::Revision;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::consensus::{Consensus, Leadership};
+use crate::consensus::{Consensus, Leadership, Note};
 
 /// How often silence is looked at: late by a second is early enough against leases of many.
 const TICK: Duration = Duration::from_millis(500);
+
+/// A follower that has not reached the leader for so long hears nobody: agents then turn to another lead, long
+/// before a lease ends.
+const RELAY_MAX: Duration = Duration::from_secs(3);
 
 /// Signs of life come in from the API at any time.
 pub struct Liveness {
     /// Stands still while the machine sleeps: then nobody's silence counts.
     started: Instant,
     state: Mutex<liveness::Liveness>,
+    relay: Mutex<Relay>,
+}
+
+/// What the leader has to be told.
+#[derive(Default)]
+struct Relay {
+    /// When each cluster was heard, since the last note.
+    heard: BTreeMap<String, Instant>,
+    /// When the leader last took a note.
+    taken: Option<Instant>,
 }
 
 impl Default for Liveness {
     fn default() -> Self {
-        Self { started: Instant::now(), state: Mutex::default() }
+        Self { started: Instant::now(), state: Mutex::default(), relay: Mutex::default() }
     }
 }
 
 impl Liveness {
     pub fn heard(&self, cluster: &str) {
         self.state().heard(cluster, self.started.elapsed());
+        self.relay().heard.insert(cluster.into(), Instant::now());
+    }
+
+    /// Another lead has heard them, so many milliseconds ago.
+    pub fn told(&self, clusters: &BTreeMap<String, u64>) {
+        let now = self.started.elapsed();
+        let mut state = self.state();
+        for (cluster, ago) in clusters {
+            state.heard(cluster, now.saturating_sub(Duration::from_millis(*ago)));
+        }
+    }
+
+    /// Whether a word that is heard here counts: this lead leads, or what it hears reaches the leader.
+    pub fn counts(&self, consensus: &Consensus) -> bool {
+        consensus.leadership().borrow().is_some()
+            || self.relay().taken.is_some_and(|taken| taken.elapsed() < RELAY_MAX)
     }
 
     /// Goes on until the consensus has ended.
@@ -45,13 +76,16 @@ impl Liveness {
                 changed = leadership.changed() => if changed.is_err() { return },
             }
             let leads = *leadership.borrow_and_update();
+            if leads.is_none() {
+                self.relay_to(&consensus).await;
+            }
             let fleet = revision.borrow().clone();
             let (Some(now), Some(fleet)) = (leads, fleet) else {
                 // Nobody is judged by a lease that is not known; leases begin when it is.
                 led = None;
                 continue;
             };
-            let lease = fleet.fleet.lease;
+            let lease = liveness::stretched(&fleet.fleet.lease, fleet.clusters.len());
             let known = consensus.knowledge().clusters.clone();
             if led.replace(now) != Some(now) {
                 *self.state() = liveness::Liveness::lead(self.started.elapsed(), &lease, &known);
@@ -66,6 +100,27 @@ impl Liveness {
                 log(&consensus, now, Change::Forget { clusters: gone }).await;
             }
         }
+    }
+
+    async fn relay_to(&self, consensus: &Consensus) {
+        let heard = std::mem::take(&mut self.relay().heard);
+        let ages = heard.iter().map(|(cluster, at)| {
+            (cluster.clone(), u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+        });
+        let taken = consensus.note(Note::Heard(ages.collect())).await.is_ok();
+        let mut relay = self.relay();
+        if taken {
+            relay.taken = Some(Instant::now());
+        } else {
+            // Said again with the next note, unless they were heard again meanwhile.
+            for (cluster, at) in heard {
+                relay.heard.entry(cluster).or_insert(at);
+            }
+        }
+    }
+
+    fn relay(&self) -> MutexGuard<'_, Relay> {
+        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, liveness::Liveness> {

@@ -23,3 +23,5 @@ mod propose;
 mod watch;
 
 pub mod liveness;
+
+mod notes;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::effects::{Effects, Gone};
 use super::liveness::Liveness;
-use super::{deploy, propose, spec, watch as watching};
+use super::{deploy, notes, propose, spec, watch as watching};
 use crate::api;
 use crate::consensus::{self, Consensus, Leadership};
 
@@ -50,8 +50,11 @@ impl Events {
 
 /// Starts a lead. It serves its API when this returns, and leads as soon as it is elected.
 pub async fn start(config: Config) -> anyhow::Result<Lead> {
-    let consensus =
-        Consensus::start(consensus::Config { data: config.data.clone(), node: config.node }).await?;
+    let kept = consensus::Config { data: config.data.clone(), node: config.node };
+    let consensus = match config.group() {
+        Some(group) => Consensus::join(kept, group).await?,
+        None => Consensus::start(kept).await?,
+    };
     match wire(&config, consensus.clone()).await {
         Ok(lead) => Ok(lead),
         Err(error) => {
@@ -93,6 +96,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let mut tasks = JoinSet::new();
     tasks.spawn(propose::run(consensus.clone(), proposed, events.clone()));
     tasks.spawn(follow(consensus.clone(), events.clone(), poll));
+    tasks.spawn(notes::run(consensus.clone(), liveness.clone(), fetch.clone()));
     tasks.spawn(watching::run(spec.clone(), consensus.clone(), fetch.clone(), poll));
     let for_liveness = consensus.clone();
     tasks.spawn(async move { liveness.run(for_liveness, shown).await });
@@ -137,6 +141,7 @@ impl Lead {
 
     /// Ends cleanly: what was recorded is finished after the next start.
     pub async fn stop(mut self) {
+        self.consensus.hand_over().await;
         self.server.stop();
         self.tasks.shutdown().await;
         self.consensus.stop().await;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use qonnect::api::client::{Client, Error, Options};
@@ -9,11 +10,13 @@ use qonnect::api::{self, Config, Parts, Tls};
 use qonnect_schema::api::Registration;
 use qonnect_schema::documents::fleet::Lease;
 use qonnect_tests::folder::fresh;
-use qonnect_tests::process::run;
+use qonnect_tests::process::{run, run_command};
+use qonnect_tests::programs;
+use qonnect_tests::wait::wait_for;
 use reqwest::Method;
 use tokio::sync::watch;
 
-use super::{Lead, open};
+use super::{Lead, PATIENCE, open};
 
 #[tokio::test]
 async fn beyond_loopback_it_starts_only_with_tls_and_tokens() {
@@ -76,8 +79,8 @@ impl Secrets {
         self.folder.join(name)
     }
 
-    fn config(&self, client_authority: Option<PathBuf>) -> Config {
-        let tls = Tls { certificate: self.at("lead.pem"), key: self.at("lead.key"), client_authority };
+    fn config(&self) -> Config {
+        let tls = Tls { certificate: self.at("lead.pem"), key: self.at("lead.key"), client_authority: None };
         Config { tls: Some(tls), tokens: Some(self.at("tokens")), ..open() }
     }
 
@@ -86,6 +89,7 @@ impl Secrets {
             leads: vec![lead.server.url()],
             token_file: Some(self.at(token)),
             authority: Some(self.at("ca.pem")),
+            certificate: None,
         };
         Client::new(&options).unwrap()
     }
@@ -95,7 +99,7 @@ impl Secrets {
 async fn over_tls_each_token_opens_only_its_own_doors() {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let secrets = Secrets::make();
-    let lead = Lead::listen(secrets.config(None), &Options::default(), Lease::default()).await;
+    let lead = Lead::listen(secrets.config(), &Options::default(), Lease::default()).await;
     assert!(lead.server.url().starts_with("https://"));
 
     let status = async |token: &str, method: Method, path: &str| {
@@ -127,12 +131,114 @@ async fn over_tls_each_token_opens_only_its_own_doors() {
     assert_eq!(status("wrong.token", Method::GET, "/v1alpha1/snapshot").await, 401);
 }
 
+/// What `qonnect certs` makes.
+struct Issued {
+    folder: PathBuf,
+}
+
+impl Issued {
+    fn make() -> Self {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let issued = Self { folder: fresh("issued") };
+        issued.issue(&["--lead", "lead-1", "--cluster", "fog,edge", "--tokens"]);
+        issued
+    }
+
+    fn issue(&self, words: &[&str]) {
+        let mut certs = Command::new(programs::qonnect());
+        certs.arg("certs").arg("--out").arg(&self.folder).args(words);
+        run_command(certs);
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn config(&self) -> Config {
+        let tls = Tls {
+            certificate: self.at("lead-1.pem"),
+            key: self.at("lead-1.key"),
+            client_authority: Some(self.at("ca.pem")),
+        };
+        Config { tls: Some(tls), tokens: Some(self.at("tokens")), ..open() }
+    }
+
+    /// Who shows the certificate of this name, the token of that one, or nothing.
+    fn client(&self, lead: &Lead, certificate: Option<&str>, token: Option<&str>) -> Client {
+        let pair = |name: &str| (self.at(&format!("{name}.pem")), self.at(&format!("{name}.key")));
+        let options = Options {
+            leads: vec![lead.server.url()],
+            token_file: token.map(|name| self.at(&format!("{name}.token"))),
+            authority: Some(self.at("ca.pem")),
+            certificate: certificate.map(pair),
+        };
+        Client::new(&options).unwrap()
+    }
+}
+
+async fn status(client: &Client, method: Method, path: &str) -> u16 {
+    let registration =
+        Registration { incarnation: 1, agent_version: "0".into(), kubernetes_version: "1".into() };
+    match client.call::<_, serde_json::Value>(method, path, &registration).await {
+        Ok(_) => 200,
+        Err(Error::Refused { status, .. }) => status,
+        Err(other) => panic!("{other}"),
+    }
+}
+
 #[tokio::test]
-async fn with_a_client_authority_nobody_without_a_certificate_gets_in() {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let secrets = Secrets::make();
-    let config = secrets.config(Some(secrets.at("ca.pem")));
-    let lead = Lead::listen(config, &Options::default(), Lease::default()).await;
-    let refused = secrets.client(&lead, "reader.token").snapshot().await;
+async fn a_certificate_says_who_asks_and_without_one_a_token_does() {
+    let issued = Issued::make();
+    let lead = Lead::listen(issued.config(), &Options::default(), Lease::default()).await;
+    let fog = "/v1alpha1/clusters/fog/registration";
+    for (who, registers, reads) in
+        [("cluster-fog", 200, 403), ("cluster-edge", 403, 403), ("reader", 403, 200), ("admin", 403, 200)]
+    {
+        for client in [issued.client(&lead, Some(who), None), issued.client(&lead, None, Some(who))] {
+            assert_eq!(status(&client, Method::PUT, fog).await, registers, "{who}");
+            assert_eq!(status(&client, Method::GET, "/v1alpha1/snapshot").await, reads, "{who}");
+        }
+    }
+    // The certificate goes before the token.
+    let both = issued.client(&lead, Some("cluster-edge"), Some("cluster-fog"));
+    assert_eq!(status(&both, Method::PUT, fog).await, 403);
+    let nobody = issued.client(&lead, None, None);
+    assert_eq!(status(&nobody, Method::GET, "/v1alpha1/snapshot").await, 401);
+    // A lead's certificate is for other leads.
+    let peer = issued.client(&lead, Some("lead-1"), None);
+    assert_eq!(status(&peer, Method::GET, "/v1alpha1/snapshot").await, 401);
+    let strangers = Issued::make();
+    let options = Options {
+        leads: vec![lead.server.url()],
+        authority: Some(issued.at("ca.pem")),
+        certificate: Some((strangers.at("admin.pem"), strangers.at("admin.key"))),
+        ..Options::default()
+    };
+    let refused = Client::new(&options).unwrap().snapshot().await;
     assert!(matches!(refused, Err(Error::Nobody { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn renewed_certificates_and_new_tokens_need_no_restart() {
+    let issued = Issued::make();
+    let lead = Lead::listen(issued.config(), &Options::default(), Lease::default()).await;
+    issued.issue(&["--cluster", "fog,edge,cloud", "--tokens"]);
+    let cloud = issued.client(&lead, None, Some("cluster-cloud"));
+    wait_for("the new token to count", PATIENCE, async || {
+        // Known, and refused for reading.
+        match status(&cloud, Method::GET, "/v1alpha1/snapshot").await {
+            403 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await;
+    let others = Issued::make();
+    for file in ["lead-1.key", "lead-1.pem", "ca.pem"] {
+        std::fs::copy(others.at(file), issued.at(file)).unwrap();
+    }
+    wait_for("the new certificate", PATIENCE, async || {
+        let admin = others.client(&lead, Some("admin"), None);
+        admin.snapshot().await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
 }

@@ -8,9 +8,26 @@ use std::time::Duration;
 
 use qonnect_schema::documents::fleet::Lease;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
+use qonnect_schema::units::Span;
 
 /// A tick that comes this much later than it should was held up by ourselves.
 const STALL: Duration = Duration::from_millis(500);
+
+/// Signs of life that all leads together take in: at half a millisecond each, a quarter of a core.
+const HEARTBEATS_PER_SECOND_MAX: u64 = 500;
+
+/// The lease of a fleet of so many clusters: large fleets speak less often, and are waited for longer.
+pub fn stretched(lease: &Lease, clusters: usize) -> Lease {
+    let asked = lease.heartbeat.0.max(1);
+    let least = u64::try_from(clusters).unwrap_or(u64::MAX).saturating_mul(1_000) / HEARTBEATS_PER_SECOND_MAX;
+    let heartbeat = asked.max(least);
+    let stretch = |span: Span| Span(span.0.saturating_mul(heartbeat) / asked);
+    Lease {
+        heartbeat: Span(heartbeat),
+        suspect_after: stretch(lease.suspect_after),
+        lost_after: stretch(lease.lost_after),
+    }
+}
 
 /// When each cluster was last heard, on the clock of this process (time since its start).
 #[derive(Debug, Clone, Default)]
@@ -44,12 +61,12 @@ impl Liveness {
         Self { clusters: granted.collect(), ticked: Some(now) }
     }
 
-    pub fn heard(&mut self, cluster: &str, now: Duration) {
-        let heard = Heard { at: ms(now), spoke: true };
+    /// Words that another lead has heard come late: an older one takes nothing back.
+    pub fn heard(&mut self, cluster: &str, at: Duration) {
         match self.clusters.get_mut(cluster) {
-            Some(known) => *known = heard,
+            Some(known) => *known = Heard { at: known.at.max(ms(at)), spoke: true },
             None => {
-                self.clusters.insert(cluster.into(), heard);
+                self.clusters.insert(cluster.into(), Heard { at: ms(at), spoke: true });
             }
         }
     }
@@ -157,6 +174,23 @@ mod tests {
         // Held up for a minute.
         assert_eq!(liveness.tick(secs(70), EVERY, &Lease::default(), &fleet(Ready)), BTreeMap::new());
         assert_eq!(run(&mut liveness, Ready, 70, 80), [(74, Suspect)]);
+    }
+
+    #[test]
+    fn a_large_fleet_speaks_less_often_and_is_waited_for_longer() {
+        let lease = Lease::default();
+        assert_eq!([0, 9, 2_500].map(|clusters| stretched(&lease, clusters)), [lease; 3]);
+        let large = stretched(&lease, 5_000);
+        let secs = [large.heartbeat, large.suspect_after, large.lost_after].map(|span| span.0 / 1_000);
+        assert_eq!(secs, [10, 30, 60]);
+    }
+
+    #[test]
+    fn a_word_that_comes_late_takes_no_newer_one_back() {
+        let mut liveness = Liveness::lead(secs(0), &Lease::default(), &fleet(Ready));
+        liveness.heard("fog", secs(10));
+        liveness.heard("fog", secs(8));
+        assert_eq!(run(&mut liveness, Ready, 10, 50), [(25, Suspect), (40, Lost)]);
     }
 
     #[test]

@@ -63,6 +63,12 @@ impl Log {
         Ok(Self { disk: Arc::new(disk), mirror: Arc::new(Mutex::new(mirror)) })
     }
 
+    /// Nothing was ever written: neither an entry nor a vote.
+    pub(super) fn is_empty(&self) -> bool {
+        let mirror = self.mirror();
+        mirror.last.is_none() && mirror.vote.is_none()
+    }
+
     /// Writes what waits and closes the file.
     pub(super) async fn close(&self) {
         self.disk.sync(|done| Write::Close { done }).await.ok();

@@ -1,0 +1,134 @@
+//! `qonnect raft`: the group of leads.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use qonnect_schema::api::{LeadAddress, LeadRole, LeadView};
+
+use super::Status;
+use super::leads::Leads;
+use super::output::{self, Format};
+use crate::api::client::Client;
+
+/// See and change the group of leads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qonnect raft status
+  qonnect raft add lead-4 --node 4 --peer 10.0.0.4:7481 --api https://10.0.0.4:7480
+  qonnect raft remove lead-2
+  qonnect raft transfer lead-3
+
+A group has three or five leads: it works as long as more than half of them do.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show who belongs to the group, who leads, and how far each is.
+    Status {
+        /// How to print it
+        #[arg(short, long, default_value = "table")]
+        output: Format,
+        #[command(flatten)]
+        leads: Leads,
+    },
+    /// Take a lead in: it learns first, and votes once it has caught up.
+    Add {
+        /// Its name, as in its own configuration
+        name: String,
+        /// Its number, which no lead ever had before
+        #[arg(long)]
+        node: u64,
+        /// Where it listens for the other leads
+        #[arg(long, value_name = "HOST:PORT")]
+        peer: String,
+        /// Where its API is
+        #[arg(long, value_name = "URL")]
+        api: String,
+        #[command(flatten)]
+        leads: Leads,
+    },
+    /// Take a lead out, also the leader; end it afterwards, and never use its number again.
+    Remove {
+        name: String,
+        #[command(flatten)]
+        leads: Leads,
+    },
+    /// Let another lead lead; without a name, the one that is furthest.
+    Transfer {
+        name: Option<String>,
+        #[command(flatten)]
+        leads: Leads,
+    },
+}
+
+pub(super) fn run(args: Args) -> Status {
+    match args.action {
+        Action::Status { output, leads } => {
+            let group = leads.ask(async |client| group(&client, &leads).await)?;
+            output::print(&match output {
+                Format::Json | Format::Yaml => output::document(output, &group)?,
+                Format::Table | Format::Wide => table(&group),
+            })?;
+        }
+        Action::Add { name, node, peer, api, leads } => {
+            let address = LeadAddress { node, peer, api };
+            leads.ask(async |client| Ok(client.add_lead(&name, &address).await?))?;
+            output::print(&format!("{name} belongs to the group and votes\n"))?;
+        }
+        Action::Remove { name, leads } => {
+            leads.ask(async |client| Ok(client.remove_lead(&name).await?))?;
+            output::print(&format!("{name} belongs to the group no more; end its process\n"))?;
+        }
+        Action::Transfer { name, leads } => {
+            let name = leads.ask(async |client| {
+                let name = match name {
+                    Some(name) => name,
+                    None => furthest(&group(&client, &leads).await?)?,
+                };
+                client.transfer(&name).await?;
+                Ok(name)
+            })?;
+            output::print(&format!("{name} leads\n"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As the leader sees it, or as whoever answers does if the leader does not.
+async fn group(client: &Client, leads: &Leads) -> anyhow::Result<Vec<LeadView>> {
+    let seen = client.list::<LeadView>().await?.items;
+    let leader = seen.iter().find(|lead| lead.role == LeadRole::Leader && !lead.api.is_empty());
+    let Some(leader) = leader else { return Ok(seen) };
+    let told = leads.at(&leader.api).client()?.list::<LeadView>().await;
+    Ok(told.map_or(seen, |list| list.items))
+}
+
+fn furthest(group: &[LeadView]) -> anyhow::Result<String> {
+    let followers = group.iter().filter(|lead| lead.role == LeadRole::Follower);
+    let furthest = followers.max_by_key(|lead| lead.index);
+    furthest.map(|lead| lead.name.clone()).context("there is no other lead that could lead")
+}
+
+fn table(group: &[LeadView]) -> String {
+    let rows: Vec<_> = group
+        .iter()
+        .map(|lead| {
+            let index = lead.index.map_or_else(|| "-".into(), |index| index.to_string());
+            let LeadView { name, node, role, peer, api, term, .. } = lead;
+            vec![
+                name.clone(),
+                node.to_string(),
+                format!("{role:?}"),
+                term.to_string(),
+                index,
+                peer.clone(),
+                api.clone(),
+            ]
+        })
+        .collect();
+    output::table(&["NAME", "NODE", "ROLE", "TERM", "INDEX", "PEER", "API"], &rows, output::terminal_width())
+}

@@ -1,0 +1,229 @@
+//! A group of leads as real processes, in front of a Git server that people push to.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use qonnect::api::client::{Client, Options};
+use qonnect_schema::api::{LeadRole, LeadView};
+use serde_json::{Value, json};
+
+use crate::folder;
+use crate::git::{Checkout, GitHost};
+use crate::process::{Process, run_command};
+use crate::programs;
+use crate::wait::wait_for;
+
+/// An election takes about a second, a start some hundred milliseconds; machines may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct Leads {
+    folder: PathBuf,
+    pub host: GitHost,
+    pub checkout: Checkout,
+    peers: Vec<Value>,
+    secured: bool,
+    running: BTreeMap<String, Process>,
+}
+
+impl Leads {
+    /// The clusters of the example lie in the repository; no lead runs yet.
+    pub fn new(name: &str, count: usize) -> Self {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let folder = folder::fresh(name);
+        let repositories = folder.join("repositories");
+        std::fs::create_dir(&repositories).expect("the folder of the test can be written");
+        let host = GitHost::start(&repositories);
+        let checkout = Checkout::new(host.url());
+        checkout.copy("example-repo");
+        checkout.remove("apps");
+        std::fs::remove_dir_all(checkout.folder().join("apps")).ok();
+        checkout.push("A fleet");
+        let ports = free_ports(2 * count);
+        let peers = (1..=count).map(|node| {
+            json!({
+                "name": format!("lead-{node}"), "node": node,
+                "peer": format!("127.0.0.1:{}", ports[2 * node - 2]),
+                "api": format!("http://127.0.0.1:{}", ports[2 * node - 1]),
+            })
+        });
+        Self { peers: peers.collect(), folder, host, checkout, secured: false, running: BTreeMap::new() }
+    }
+
+    /// As [`Self::new`], with certificates between the leads.
+    pub fn secured(name: &str, count: usize) -> Self {
+        let leads = Self { secured: true, ..Self::new(name, count) };
+        let mut certs = Command::new(programs::qonnect());
+        certs.args(["certs", "--out"]).arg(leads.certs());
+        for name in leads.names() {
+            certs.args(["--lead", &name]);
+        }
+        run_command(certs);
+        leads
+    }
+
+    pub fn certs(&self) -> PathBuf {
+        self.folder.join("certs")
+    }
+
+    /// Names one more lead, which the others do not know of.
+    pub fn name_another(&mut self) -> LeadView {
+        let (node, ports) = (self.peers.len() + 1, free_ports(2));
+        let (peer, api) = (format!("127.0.0.1:{}", ports[0]), format!("http://127.0.0.1:{}", ports[1]));
+        let name = format!("lead-{node}");
+        self.peers.push(json!({"name": name, "node": node, "peer": peer, "api": api}));
+        let (node, role) = (node as u64, LeadRole::Learner);
+        LeadView { name, node, role, peer, api, term: 0, index: None }
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.peers.iter().map(|peer| text(&peer["name"])).collect()
+    }
+
+    /// Starts a lead, or starts it again on what it left behind.
+    pub fn start(&mut self, name: &str) {
+        let mut config = json!({
+            "data": self.folder.join("${name}"), "repository": {"url": self.host.url(), "branch": "main"},
+            "peers": self.peers,
+        });
+        if self.secured {
+            config["peerTls"] = json!({
+                "certificate": self.certs().join("${name}.pem"), "key": self.certs().join("${name}.key"),
+                "authority": self.certs().join("ca.pem"),
+            });
+        }
+        let file = self.folder.join(format!("{name}.yaml"));
+        std::fs::write(&file, config.to_string()).expect("the folder of the test can be written");
+        let mut command = Command::new(programs::qonnect());
+        command.args(["lead", "--name", name, "--config"]).arg(file);
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or("info,openraft=error".into()));
+        command
+            .env("NO_COLOR", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null");
+        let log = self.folder.join(format!("{name}.log"));
+        let process = Process::start(name, command, &log).expect("a lead can be started");
+        self.running.insert(name.into(), process);
+    }
+
+    /// Starts all, and waits until each serves agents and readers.
+    pub async fn start_all(&mut self) {
+        for name in self.names() {
+            self.start(&name);
+        }
+        for name in self.names() {
+            self.ready(&name).await;
+        }
+    }
+
+    pub async fn ready(&self, name: &str) {
+        let client = self.client(&[name]);
+        wait_for(&format!("{name} to be ready"), PATIENCE, async || match client.ready().await {
+            true => Ok(()),
+            false => Err(self.tails()),
+        })
+        .await;
+    }
+
+    pub fn process(&mut self, name: &str) -> &mut Process {
+        self.running.get_mut(name).expect("that lead was started")
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self, name: &str) {
+        self.running.remove(name).expect("that lead runs");
+    }
+
+    /// Asks it to end, as `systemctl stop` does, and waits until it has.
+    pub async fn terminate(&mut self, name: &str) {
+        let mut process = self.running.remove(name).expect("that lead runs");
+        let mut kill = Command::new("kill");
+        run_command({
+            kill.arg(process.id().to_string());
+            kill
+        });
+        wait_for("its end", PATIENCE, async || process.ended().ok_or_else(|| process.tail())).await;
+    }
+
+    /// What it kept is gone.
+    pub fn wipe(&self, name: &str) {
+        std::fs::remove_dir_all(self.folder.join(name)).expect("it had a data folder");
+    }
+
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default()
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        let peer = self.peers.iter().find(|peer| text(&peer["name"]) == name);
+        text(&peer.expect("a lead of that name")["api"])
+    }
+
+    /// A client that knows these leads.
+    pub fn client(&self, names: &[&str]) -> Client {
+        let leads = names.iter().map(|name| self.url(name)).collect();
+        Client::new(&Options { leads, ..Options::default() }).expect("a client can be made")
+    }
+
+    pub fn client_of_all(&self) -> Client {
+        let names = self.names();
+        self.client(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The leader, once all that run agree on it.
+    pub async fn leader(&self) -> String {
+        wait_for("one leader for all", PATIENCE, async || {
+            let mut leaders = Vec::new();
+            for name in self.running.keys() {
+                let group =
+                    self.client(&[name]).list::<LeadView>().await.map_err(|error| error.to_string())?;
+                let leader = group.items.iter().find(|lead| lead.role == LeadRole::Leader);
+                leaders.push(leader.map(|lead| (lead.name.clone(), lead.term)));
+            }
+            match &leaders[..] {
+                [Some((first, term)), rest @ ..]
+                    if rest.iter().all(|other| other.as_ref() == Some(&(first.clone(), *term)))
+                        && self.running.contains_key(first) =>
+                {
+                    Ok(first.clone())
+                }
+                _ => Err(format!("{leaders:?}\n{}", self.tails())),
+            }
+        })
+        .await
+    }
+
+    /// The role of a lead, as another one says.
+    pub async fn role(&self, of: &str, says: &str) -> Result<LeadRole, String> {
+        let group = self.client(&[says]).list::<LeadView>().await.map_err(|error| error.to_string())?;
+        let lead = group.items.iter().find(|lead| lead.name == of);
+        lead.map(|lead| lead.role).ok_or_else(|| format!("{says} does not know {of}: {:?}", group.items))
+    }
+
+    /// `qonnect raft ...`, asked of all leads.
+    pub fn raft(&self, words: &[&str]) -> String {
+        let urls: Vec<_> = self.names().iter().map(|name| self.url(name)).collect();
+        let mut command = Command::new(programs::qonnect());
+        command.arg("raft").args(words).args(["--lead", &urls.join(",")]);
+        run_command(command)
+    }
+
+    /// The last words of every process.
+    pub fn tails(&self) -> String {
+        self.running.values().map(Process::tail).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("it was written as a string").to_owned()
+}
+
+/// Free a moment ago, each another: leads must know each other's before they listen.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+}
