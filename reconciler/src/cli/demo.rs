@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use super::Status;
 use crate::demo::{self, Options};
 
-/// Serves a Git repository, starts one lead and nine agents in front of simulated clusters, and tells a story:
-/// placed for energy, moved for cost, a fault refused, a deletion healed, an application removed.
+/// Serves a Git repository, starts three leads and nine agents in front of simulated clusters, and tells a story:
+/// placed for energy, moved for cost, the leader killed, a fault refused, a deletion healed, an application removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qonnect demo                                   tell the story and stay up

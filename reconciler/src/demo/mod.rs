@@ -1,7 +1,7 @@
 //! The whole loop on one machine: real git, real processes, simulated clusters, and a short story.
 //!
 //! ```text
-//! git push ─▶ git http-backend ─▶ qonnect lead ─▶ deploy branch ─▶ 9 × qonnect-agent ─▶ qonnect sim
+//! git push ─▶ git http-backend ─▶ 3 × qonnect lead ─▶ deploy branch ─▶ 9 × qonnect-agent ─▶ qonnect sim
 //! ```
 
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 mod chart;
 mod clusters;
+mod leads;
 mod processes;
 mod repository;
 mod stage;

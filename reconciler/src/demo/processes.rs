@@ -19,7 +19,11 @@ const TAIL_LINES: usize = 12;
 impl Process {
     pub(super) fn start(name: &str, program: &Path, arguments: &[&str], logs: &Path) -> anyhow::Result<Self> {
         let log = logs.join(format!("{name}.log"));
-        let file = std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -29,6 +33,11 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self { name: name.into(), log, child })
+    }
+
+    /// With SIGKILL: it has no time for anything.
+    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.with_context(|| format!("cannot kill {}", self.name))
     }
 
     /// Fails when it has ended, with the last lines that it wrote.

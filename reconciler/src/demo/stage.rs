@@ -1,4 +1,4 @@
-//! Everything that the story needs: a Git server, simulated clusters, a lead, an agent in front of each cluster.
+//! Everything that the story needs: a Git server, simulated clusters, leads, an agent in front of each cluster.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use qonnect_schema::documents::snapshot::ClusterStatus;
 
 use super::chart;
 use super::clusters::Clusters;
+use super::leads::Leads;
 use super::processes::Process;
 use super::repository::Clone;
 use super::timeline::{Measured, Timeline};
@@ -24,8 +25,8 @@ pub(super) struct Stage {
     pub(super) clone: Clone,
     pub(super) clusters: Clusters,
     pub(super) example: PathBuf,
+    pub(super) leads: Leads,
     repository: String,
-    lead: String,
     kubeconfigs: PathBuf,
     processes: Vec<Process>,
     _git: GitServer,
@@ -40,7 +41,7 @@ impl Stage {
         timeline: &mut Timeline,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
-        chart::title("QONNECT: one lead, nine clusters, Bookinfo");
+        chart::title("QONNECT: three leads, nine clusters, Bookinfo");
         let programs = Programs::find()?;
         let logs = folder.join("logs");
         let kubeconfigs = folder.join("kubeconfigs");
@@ -48,9 +49,8 @@ impl Stage {
             std::fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
         }
 
-        let lead_address = free_address()?;
-        let lead = format!("http://{lead_address}");
-        let git = serve_git(&folder.join("git"), &lead).await?;
+        let mut leads = Leads::new(folder, &programs.qonnect, &logs)?;
+        let git = serve_git(&folder.join("git"), &leads.urls()).await?;
         let repository = git.url(REPOSITORY);
         let clone = Clone::of(&repository, &folder.join("clone")).await?;
         clone.copy(example, |path| !path.starts_with("apps/"))?;
@@ -69,30 +69,26 @@ impl Stage {
         }
         chart::done("Simulated clusters", &format!("{}, each a Kubernetes API on loopback", names.len()));
 
-        let config = folder.join("lead.yaml");
-        let data = folder.join("lead");
-        write_yaml(&config, &lead_config(&data, &lead_address, &repository))?;
-        processes.push(Process::start(
-            "lead",
-            &programs.qonnect,
-            &["lead", "--config", text(&config)?],
-            &logs,
-        )?);
-        for name in &names {
+        leads.start_all(&repository)?;
+        for (number, name) in names.iter().enumerate() {
             let config = folder.join(format!("agent-{name}.yaml"));
             let kubeconfig = kubeconfigs.join(format!("{name}.kubeconfig"));
-            write_yaml(&config, &agent_config(name, folder, &repository, &lead, &kubeconfig))?;
+            // Each begins with another lead, so that all leads have agents.
+            let mut urls = leads.urls();
+            let first = number % urls.len();
+            urls.rotate_left(first);
+            write_yaml(&config, &agent_config(name, folder, &repository, &urls, &kubeconfig))?;
             let log = format!("agent-{name}");
             processes.push(Process::start(&log, &programs.agent, &["--config", text(&config)?], &logs)?);
         }
 
         let mut stage = Self {
-            client: Client::new(&client::Options { leads: vec![lead.clone()], ..Default::default() })?,
+            client: Client::new(&client::Options { leads: leads.urls(), ..Default::default() })?,
             clone,
             clusters: Clusters::read(&kubeconfigs, &names)?,
             example: example.to_owned(),
+            leads,
             repository,
-            lead,
             kubeconfigs,
             processes,
             _git: git,
@@ -102,7 +98,7 @@ impl Stage {
                 && list.items.iter().all(|item| item.status == ClusterStatus::Ready)
         };
         stage.until("all agents to report", ready).await?;
-        chart::done("Lead", &stage.lead);
+        chart::done("Leads", &stage.leads.urls().join(" "));
         chart::done("Agents", &format!("{} have reported", names.len()));
         timeline.add("start", vec![Measured::new("ready", started.elapsed())]);
         Ok(stage)
@@ -117,6 +113,7 @@ impl Stage {
         let progress = chart::waiting(what);
         let deadline = Instant::now() + PATIENCE;
         loop {
+            self.leads.check()?;
             for process in &mut self.processes {
                 process.check()?;
             }
@@ -139,8 +136,9 @@ impl Stage {
     pub(super) fn say_how_to_go_on(&self) {
         chart::title("It stays up: go on yourself, in another terminal");
         chart::hint(&format!("git clone {}", self.repository), "edit, commit, push");
-        chart::hint(&format!("export QONNECT_LEAD={}", self.lead), "then:");
+        chart::hint(&format!("export QONNECT_LEAD={}", self.leads.urls().join(",")), "then:");
         chart::hint("qonnect get clusters|nodes|apps|placements|revisions|events", "what is");
+        chart::hint("qonnect raft status", "who leads");
         chart::hint("qonnect explain bookinfo", "why it is so, once you have pushed apps/bookinfo again");
         chart::hint(
             &format!("kubectl --kubeconfig {}/fog-cost.kubeconfig get all -A", self.kubeconfigs.display()),
@@ -165,24 +163,20 @@ impl Programs {
     }
 }
 
-async fn serve_git(folder: &Path, lead: &str) -> anyhow::Result<GitServer> {
-    let hook = format!("{lead}/hooks/git");
+async fn serve_git(folder: &Path, leads: &[String]) -> anyhow::Result<GitServer> {
+    let hooks: Vec<_> = leads.iter().map(|lead| format!("{lead}/hooks/git")).collect();
     let http = reqwest::Client::new();
     let runtime = tokio::runtime::Handle::current();
     let tell = move |_repository: &str| {
-        let call = http.post(&hook).send();
-        // The lead may not be up for the first push; it looks when it starts.
-        runtime.spawn(async move { call.await.map(drop).ok() });
+        for hook in &hooks {
+            let call = http.post(hook).send();
+            // A lead may not be up; it looks when it starts.
+            runtime.spawn(async move { call.await.map(drop).ok() });
+        }
     };
     std::fs::create_dir_all(folder).context("cannot make the folder of the Git server")?;
     crate::git_server::create(folder, REPOSITORY).await.context("cannot create the repository")?;
     Ok(GitServer::start(folder, "127.0.0.1:0".parse().expect("it is an address"), tell).await?)
-}
-
-/// An address that was free a moment ago: the git server must know it before the lead listens.
-fn free_address() -> anyhow::Result<std::net::SocketAddr> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
-    listener.local_addr().context("no address")
 }
 
 fn cluster_names(example: &Path) -> anyhow::Result<Vec<String>> {
@@ -201,38 +195,28 @@ fn cluster_names(example: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn lead_config(data: &Path, listen: &std::net::SocketAddr, repository: &str) -> serde_json::Value {
-    serde_json::json!({
-        "name": "lead-1",
-        "node": 1,
-        "data": data,
-        "listen": listen,
-        "repository": {"url": repository, "branch": "main", "poll": "30s"},
-    })
-}
-
 fn agent_config(
     name: &str,
     folder: &Path,
     repository: &str,
-    lead: &str,
+    leads: &[String],
     kubeconfig: &Path,
 ) -> serde_json::Value {
     serde_json::json!({
         "cluster": name,
         "data": folder.join(format!("agent-{name}")),
         "repository": {"url": repository, "branch": "qonnect/deploy"},
-        "leads": [lead],
+        "leads": leads,
         "kubeconfig": kubeconfig,
     })
 }
 
-fn write_yaml(path: &Path, document: &serde_json::Value) -> anyhow::Result<()> {
+pub(super) fn write_yaml(path: &Path, document: &serde_json::Value) -> anyhow::Result<()> {
     let text = qonnect_schema::yaml::to_string(document)?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn text(path: &Path) -> anyhow::Result<&str> {
+pub(super) fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 

@@ -1,10 +1,10 @@
-//! Five steps, each told, done, checked and measured.
+//! Six steps, each told, done, checked and measured.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use qonnect_schema::api::{ClusterView, List, PlacementView, RevisionRecord, Verdict};
+use qonnect_schema::api::{ClusterView, LeadRole, LeadView, List, PlacementView, RevisionRecord, Verdict};
 use qonnect_schema::documents::snapshot::Health;
 use qonnect_schema::tree::{Entry, Tree};
 
@@ -16,18 +16,20 @@ use super::timeline::{Measured, Timeline};
 const APPLICATION: &str = "apps/bookinfo/application.yaml";
 
 pub(super) async fn tell(stage: &mut Stage, timeline: &mut Timeline) -> anyhow::Result<()> {
-    let steps: [(&str, &str); 5] = [
-        ("place", "1/5  A push brings Bookinfo, which asks for `energy: 1`"),
-        ("move", "2/5  A commit asks for `cost: 1` instead; components move, make before break"),
-        ("refuse", "3/5  A commit with a fault is refused with its place, and nothing moves"),
-        ("heal", "4/5  Somebody deletes an object by hand; the agent puts it back"),
-        ("remove", "5/5  The application is deleted, and every object goes"),
+    let steps: [(&str, &str); 6] = [
+        ("place", "1/6  A push brings Bookinfo, which asks for `energy: 1`"),
+        ("move", "2/6  A commit asks for `cost: 1` instead; components move, make before break"),
+        ("kill", "3/6  The leader is killed with SIGKILL in the middle of a change; another one finishes it"),
+        ("refuse", "4/6  A commit with a fault is refused with its place, and nothing moves"),
+        ("heal", "5/6  Somebody deletes an object by hand; the agent puts it back"),
+        ("remove", "6/6  The application is deleted, and every object goes"),
     ];
     for (name, title) in steps {
         chart::title(title);
         let measured = match name {
             "place" => place(stage).await,
             "move" => reweigh(stage).await,
+            "kill" => kill(stage).await,
             "refuse" => refuse(stage).await,
             "heal" => heal(stage).await,
             _ => remove(stage).await,
@@ -64,6 +66,76 @@ async fn reweigh(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {
     applied(stage).await?;
     chart::placements(&settled.items);
     Ok(measured)
+}
+
+async fn kill(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {
+    settled(stage).await?;
+    let leader = led(stage, |_| true).await?;
+    weigh(stage, "{energy: 1}")?;
+    let push = stage.clone.push("Bookinfo: energy matters again").await?;
+    let moves = |list: &List<PlacementView>| list.items.iter().any(|item| item.moving.is_some());
+    let moving = stage.until("a component to move", moves).await?.items;
+    let killed = Instant::now();
+    stage.leads.kill(&leader).await?;
+    chart::line(&format!("killed {leader} while components move"));
+    let next = led(stage, |name| name != leader).await?;
+    let elected = Measured::new("killed → another leads", killed.elapsed());
+    chart::line(&format!("{next} leads"));
+    let settled = settled(stage).await?;
+    applied(stage).await?;
+    let finished = Measured::new("killed → the change is finished", killed.elapsed());
+    let arrived = clusters_of(&settled);
+    for item in moving.iter().filter(|item| item.moving.is_some()) {
+        let at = arrived.get(&item.component);
+        ensure!(
+            at == Some(&item.cluster),
+            "{} was on its way to {:?}, and is at {at:?}",
+            item.component,
+            item.cluster
+        );
+    }
+    let record = judged(stage, &push, "its verdict", |_| true).await?;
+    ensure!(record.verdict == Verdict::Accepted, "verdict {:?}: {}", record.verdict, record.message);
+    let restarted = Instant::now();
+    stage.leads.start(&leader)?;
+    follows(stage, &leader).await?;
+    chart::line(&format!("{leader} is back, and follows"));
+    Ok(vec![elected, finished, Measured::new("started again → follows", restarted.elapsed())])
+}
+
+/// Waits until a lead leads whose name will do.
+async fn led(stage: &mut Stage, will_do: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+    group(stage, "a leader", |lead| lead.role == LeadRole::Leader && will_do(&lead.name)).await
+}
+
+/// Waits until this lead serves, and says itself that it follows.
+async fn follows(stage: &mut Stage, name: &str) -> anyhow::Result<()> {
+    let own = stage.leads.client(name)?;
+    let started = Instant::now();
+    while !own.ready().await {
+        stage.leads.check()?;
+        ensure!(started.elapsed() < PATIENCE, "waited {} s for {name}", PATIENCE.as_secs());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let follows = |lead: &LeadView| lead.name == name && lead.role == LeadRole::Follower;
+    let seen = own.list::<LeadView>().await?.items;
+    ensure!(seen.iter().any(follows), "{name} does not follow: {seen:?}");
+    Ok(())
+}
+
+/// The name of the lead that is waited for.
+async fn group(stage: &mut Stage, what: &str, found: impl Fn(&LeadView) -> bool) -> anyhow::Result<String> {
+    let started = Instant::now();
+    loop {
+        stage.leads.check()?;
+        // Between two leaders nobody may answer for a moment.
+        let seen = stage.client.list::<LeadView>().await.map(|list| list.items).unwrap_or_default();
+        if let Some(lead) = seen.into_iter().find(&found) {
+            return Ok(lead.name);
+        }
+        ensure!(started.elapsed() < PATIENCE, "waited {} s for {what}", PATIENCE.as_secs());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn refuse(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {

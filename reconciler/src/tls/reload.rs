@@ -1,7 +1,7 @@
 //! Files that are read again when they change, so that certificates and tokens are renewed without a restart.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,17 @@ use tokio::sync::watch;
 /// Some small files, looked at so often; whoever renews a certificate does it days before the old one ends.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// What was read last. It follows the files as long as a receiver is there; what cannot be read changes nothing.
+/// As [`follow_every`], at a pace that fits certificates.
 pub(crate) fn follow<T: Send + Sync + 'static, E: Display>(
+    files: Vec<PathBuf>,
+    read: impl Fn() -> Result<T, E> + Send + 'static,
+) -> Result<watch::Receiver<Arc<T>>, E> {
+    follow_every(LOOK, files, read)
+}
+
+/// What was read last. It follows the files as long as a receiver is there; what cannot be read changes nothing.
+fn follow_every<T: Send + Sync + 'static, E: Display>(
+    pause: Duration,
     files: Vec<PathBuf>,
     read: impl Fn() -> Result<T, E> + Send + 'static,
 ) -> Result<watch::Receiver<Arc<T>>, E> {
@@ -21,7 +30,7 @@ pub(crate) fn follow<T: Send + Sync + 'static, E: Display>(
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = tell.closed() => return,
             }
             let now = digest(&files);
@@ -48,32 +57,33 @@ pub(crate) fn follow<T: Send + Sync + 'static, E: Display>(
 fn digest(files: &[PathBuf]) -> [u8; 32] {
     let mut all = Sha256::new();
     for file in files {
-        all.update(Sha256::digest(content(file)));
+        // Whatever cannot be read counts as empty.
+        all.update(Sha256::digest(std::fs::read(file).unwrap_or_default()));
     }
     all.finalize().into()
-}
-
-fn content(file: &Path) -> Vec<u8> {
-    std::fs::read(file).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_changes_is_read_again_and_what_breaks_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("number");
         std::fs::write(&file, "1").unwrap();
+        let (tried, mut tries) = watch::channel(0);
         let read = {
             let file = file.clone();
-            move || std::fs::read_to_string(&file).unwrap_or_default().parse::<u32>()
+            move || {
+                tried.send_modify(|tries| *tries += 1);
+                std::fs::read_to_string(&file).unwrap_or_default().parse::<u32>()
+            }
         };
-        let mut number = follow(vec![file.clone()], read).unwrap();
-        assert_eq!(**number.borrow(), 1);
+        let mut number = follow_every(Duration::from_millis(5), vec![file.clone()], read).unwrap();
+        tries.borrow_and_update();
         std::fs::write(&file, "none").unwrap();
-        tokio::time::sleep(2 * LOOK).await;
+        tries.changed().await.unwrap();
         assert_eq!(**number.borrow_and_update(), 1);
         std::fs::write(&file, "2").unwrap();
         number.changed().await.unwrap();

@@ -77,9 +77,8 @@ async fn standing(links: &Links, node: u64) -> Option<Standing> {
 async fn leave(links: &Links, node: u64, others: &[u64]) -> Option<bool> {
     for other in others {
         let ask = Ask::Membership(Membership::Forget { node });
-        match links.ask(*other, None, &ask, None, LEAVE_TIMEOUT).await {
-            Ok(Tell::Forgotten { was_voter }) => return Some(was_voter),
-            Ok(_) | Err(_) => {}
+        if let Ok(Tell::Forgotten { was_voter }) = links.ask(*other, None, &ask, None, LEAVE_TIMEOUT).await {
+            return Some(was_voter);
         }
     }
     None

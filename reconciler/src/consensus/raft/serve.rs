@@ -182,3 +182,39 @@ async fn greet(socket: TcpStream, door: &Door) -> std::io::Result<Option<Stream>
     wire::send(&mut stream, &Tell::Refused(why)).await?;
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::raft::VoteRequest;
+    use openraft::type_config::alias::VoteOf;
+
+    use super::*;
+    use crate::consensus::group::Peer;
+    use crate::consensus::raft::links::{Broken, Links};
+
+    #[tokio::test]
+    async fn a_lead_with_an_empty_disk_says_so_and_does_not_vote() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let secured = Secured::new(None).unwrap();
+        let door = Arc::new(Door::new(2, Standing::Empty, mpsc::channel(1).0, secured.clone()));
+        let server = tokio::spawn(serve(listener, door));
+        let peer =
+            |node| Peer { name: format!("lead-{node}"), node, peer: address.clone(), api: String::new() };
+        let links = Links::new(1, "lead-1".into(), &[peer(2), peer(3)], secured);
+        let within = Duration::from_secs(10);
+
+        let standing = links.ask(2, None, &Ask::Standing, None, within).await;
+        assert!(matches!(standing, Ok(Tell::Standing(Standing::Empty))), "{standing:?}");
+        for ask in [Ask::Vote, Ask::PreVote] {
+            let ask = ask(VoteRequest::new(VoteOf::<Types>::new(7, 1), None));
+            let vote = links.ask(2, None, &ask, None, within).await;
+            assert!(matches!(&vote, Err(Broken::Refused { why, .. }) if why.contains("empty")), "{vote:?}");
+        }
+        // Somebody else listens where lead-3 was.
+        let moved = links.ask(3, None, &Ask::Standing, None, within).await;
+        let why = moved.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.contains("node 2, not 3"), "{why}");
+        server.abort();
+    }
+}
