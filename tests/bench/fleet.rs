@@ -25,9 +25,9 @@ pub(crate) fn grown(clusters: usize, bookinfos: usize) -> Files {
         for (path, text) in example.iter().filter(|(path, _)| path.starts_with("apps/bookinfo/")) {
             let path = path.replace("apps/bookinfo", &format!("apps/bookinfo-{number}"));
             let mut text = text.replace("name: bookinfo}", &format!("name: bookinfo-{number}}}"));
-            // A node port can be had once on each cluster.
+            // A node port can be had once in a fleet; these begin beyond those that are replaced.
             for port in 1..=3 {
-                text = text.replace(&format!("3008{port}"), &(30000 + number * 3 + port).to_string());
+                text = text.replace(&format!("3008{port}"), &(30090 + number * 3 + port).to_string());
             }
             files.insert(path, text);
         }
