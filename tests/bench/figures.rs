@@ -43,6 +43,13 @@ impl Figures {
         self.record(Figure { name: name.into(), value: rounded(value), unit, baseline: None, ratio: None });
     }
 
+    /// Beside what another program took in the same run.
+    pub(crate) fn add_compared(&mut self, name: &str, value: f64, unit: &'static str, baseline: f64) {
+        let ratio = Some(rounded(value / baseline));
+        let baseline = Some(rounded(baseline));
+        self.record(Figure { name: name.into(), value: rounded(value), unit, baseline, ratio });
+    }
+
     /// The median and the slowest of a hundred.
     pub(crate) fn add_percentiles(&mut self, name: &str, times: &mut [Duration]) {
         times.sort();

@@ -3,6 +3,7 @@
 //! `ONLY=pattern` measures the figures whose names contain the pattern.
 
 mod agents;
+mod elections;
 mod figures;
 mod fleet;
 mod loops;
@@ -18,5 +19,6 @@ fn main() {
     planning::measure(&mut figures);
     pushes::measure(&mut figures);
     agents::measure(&mut figures);
+    elections::measure(&mut figures);
     figures.print();
 }

@@ -222,7 +222,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Free a moment ago, each another: leads must know each other's before they listen.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> =
         (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
