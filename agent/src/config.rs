@@ -25,6 +25,11 @@ pub struct Config {
     /// PEM: who signs the certificates of the leads, where the system does not know.
     #[serde(default)]
     pub authority: Option<PathBuf>,
+    /// PEM: the certificate that names this cluster to the leads, and its key; taken anew when they change.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
     /// Holds the token that names this cluster to the leads; read anew for each request.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
@@ -119,6 +124,8 @@ impl Config {
         let repository = &mut self.repository;
         let files = [
             &mut self.authority,
+            &mut self.certificate,
+            &mut self.key,
             &mut self.token_file,
             &mut self.kubeconfig,
             &mut repository.token_file,
@@ -138,6 +145,9 @@ impl Config {
         }
         if self.repository.ssh_key.is_some() != self.repository.known_hosts.is_some() {
             return Err(("repository", "sshKey and knownHosts go together".into()));
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(("certificate", "certificate and key go together".into()));
         }
         if let Some(lead) = self.leads.iter().find(|lead| !is_safe(lead, self.token_file.is_some())) {
             let why = format!("{lead}: a token is sent over https only, except on loopback");

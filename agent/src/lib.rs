@@ -18,6 +18,7 @@ mod repository;
 
 mod disk;
 
+mod connection;
 mod outbox;
 mod uplink;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use qonnect_agent_core::release::Mark;
 use qonnect_schema::api::{Grant, Heartbeat, Problem, Registration, ReleaseHint, Report, ReportedEvent};
-use reqwest::{Certificate, Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
@@ -15,13 +15,13 @@ use url::Url;
 
 use crate::backoff::Backoff;
 use crate::config::Config;
+use crate::connection::Connection;
 use crate::outbox::Outbox;
 
 /// Until a lead says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// On top of the time that a lead may hold a long poll.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -36,7 +36,7 @@ pub(crate) enum Error {
 }
 
 pub(crate) struct Uplink {
-    client: Client,
+    connection: Connection,
     leads: Vec<Url>,
     /// Which lead it stays with.
     current: AtomicUsize,
@@ -58,7 +58,7 @@ pub(crate) struct Uplink {
 impl Uplink {
     pub(crate) fn new(config: &Config, registration: Registration, seen: Mark) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self {
-            client: client(config)?,
+            connection: Connection::new(config)?,
             leads: config.leads.clone(),
             current: AtomicUsize::new(0),
             token_file: config.token_file.clone(),
@@ -208,11 +208,12 @@ impl Uplink {
             Heartbeat { incarnation, digest, generation: seen.generation }
         };
         let path = format!("heartbeat?wait={}ms", wait.as_millis());
-        self.call(&path, |url| self.client.post(url).json(&body).timeout(wait + ANSWER_TIMEOUT)).await
+        self.call(&path, |url| self.connection.client().post(url).json(&body).timeout(wait + ANSWER_TIMEOUT))
+            .await
     }
 
     async fn put(&self, what: &str, body: &impl Serialize) -> Result<Grant, Error> {
-        self.call(what, |url| self.client.put(url).json(body).timeout(ANSWER_TIMEOUT)).await
+        self.call(what, |url| self.connection.client().put(url).json(body).timeout(ANSWER_TIMEOUT)).await
     }
 
     /// Asks the current lead, and turns to the next one if it does not answer.
@@ -256,27 +257,11 @@ impl Uplink {
     }
 }
 
-/// Speaks to leads as the configuration says.
-pub(crate) fn client(config: &Config) -> Result<Client, Error> {
-    let mut client =
-        Client::builder().connect_timeout(CONNECT_TIMEOUT).http1_only().pool_max_idle_per_host(2);
-    if let Some(path) = &config.authority {
-        client = client.tls_certs_only(authorities(path)?);
-    }
-    client.build().map_err(|error| Error::Unreachable(text(&error)))
-}
-
 /// How long after a call the next one of its kind waits: a lead that does not hold the poll, or that asks again and
 /// again for a registration, must not be asked in a loop. The first poll after a registration does not wait, for a
 /// release that is published meanwhile could not be heard of.
 fn pause(interval: Duration, passed: Duration) -> Duration {
     interval.saturating_sub(passed).min(interval / 2)
-}
-
-fn authorities(path: &PathBuf) -> Result<Vec<Certificate>, Error> {
-    let error = |why: String| Error::File { path: path.clone(), why };
-    let pem = std::fs::read(path).map_err(|why| error(why.to_string()))?;
-    Certificate::from_pem_bundle(&pem).map_err(|why| error(why.to_string()))
 }
 
 /// The innermost reason is the one that helps.

@@ -11,6 +11,7 @@ use qonnect_agent_core::inventory::NAMESPACE;
 use super::{Newest, newest};
 use crate::cluster::{Cluster, Right};
 use crate::config::Config;
+use crate::connection::Connection;
 
 /// A lead that is there answers at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -135,7 +136,7 @@ async fn leads(config: &Config, told: &mut Told) {
         let found = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()));
         told.say("token", found.map(|_| format!("{} can be read", path.display())));
     }
-    let client = match crate::uplink::client(config) {
+    let client = match Connection::new(config).map(|connection| connection.client()) {
         Ok(client) => client,
         Err(error) => return told.say("leads", Err(error.to_string())),
     };

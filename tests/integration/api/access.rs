@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use qonnect::api::client::{Client, Error, Options};
 use qonnect::api::{self, Config, Parts, Tls};
+use qonnect::sim::{ClusterConfig, Fleet, FleetConfig};
 use qonnect_schema::api::Registration;
 use qonnect_schema::documents::fleet::Lease;
 use qonnect_tests::folder::fresh;
-use qonnect_tests::process::{run, run_command};
+use qonnect_tests::process::{Process, run, run_command};
 use qonnect_tests::programs;
 use qonnect_tests::wait::wait_for;
 use reqwest::Method;
 use tokio::sync::watch;
 
-use super::{Lead, PATIENCE, open};
+use super::{Lead, PATIENCE, fleet, open};
 
 #[tokio::test]
 async fn beyond_loopback_it_starts_only_with_tls_and_tokens() {
@@ -239,6 +240,45 @@ async fn renewed_certificates_and_new_tokens_need_no_restart() {
     wait_for("the new certificate", PATIENCE, async || {
         let admin = others.client(&lead, Some("admin"), None);
         admin.snapshot().await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_shows_the_certificate_of_its_cluster() {
+    let issued = Issued::make();
+    let lead =
+        Lead::listen(Config { tokens: None, ..issued.config() }, &Options::default(), Lease::default()).await;
+    let cluster = ClusterConfig::from(&fleet(Lease::default()).clusters["fog"]);
+    let simulated = Fleet::start(FleetConfig::new([cluster])).await.unwrap();
+    let kubeconfigs = simulated.write_kubeconfigs(&issued.folder).unwrap();
+    let config = serde_json::json!({
+        "cluster": "fog", "data": issued.at("agent"), "leads": [lead.server.url()],
+        "authority": issued.at("ca.pem"), "kubeconfig": kubeconfigs[0],
+        "certificate": issued.at("agent.pem"), "key": issued.at("agent.key"),
+        // Not there: what counts here is whether the leads hear it.
+        "repository": {"url": "http://127.0.0.1:9/fleet.git"},
+    });
+    std::fs::write(issued.at("agent.yaml"), config.to_string()).unwrap();
+    let wear = |whose: &str| {
+        for ending in ["pem", "key"] {
+            std::fs::copy(issued.at(&format!("{whose}.{ending}")), issued.at(&format!("agent.{ending}")))
+                .unwrap();
+        }
+    };
+    wear("cluster-edge");
+    let mut agent = Command::new(programs::agent());
+    agent.arg("--config").arg(issued.at("agent.yaml"));
+    let agent = Process::start("agent", agent, &issued.at("agent.log")).unwrap();
+    wait_for("the agent of another cluster to be refused", PATIENCE, async || {
+        if agent.log().contains("Forbidden") { Ok(()) } else { Err(agent.tail()) }
+    })
+    .await;
+    assert!(lead.consensus.knowledge().clusters.is_empty());
+    wear("cluster-fog");
+    wait_for("it to register with its own", PATIENCE, async || {
+        let known = lead.consensus.knowledge().clusters.contains_key("fog");
+        if known { Ok(()) } else { Err(agent.tail()) }
     })
     .await;
 }
