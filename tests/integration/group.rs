@@ -90,23 +90,30 @@ async fn a_killed_leader_is_replaced_and_comes_back_as_follower() {
     leads.start_all().await;
     let writer = Writer::start(leads.client_of_all());
     writer.goes_on().await;
-    let killed = leads.leader().await;
-    leads.kill(&killed);
-    writer.goes_on().await;
-    let next = leads.leader().await;
-    assert_ne!(next, killed);
-    leads.start(&killed);
-    wait_for("the killed one to follow", PATIENCE, async || match leads.role(&next, &killed).await? {
-        LeadRole::Leader => Ok(()),
-        role => Err(format!("it takes {next} for {role:?}\n{}", leads.tails())),
-    })
-    .await;
+    for _ in 0..kills() {
+        let killed = leads.leader().await;
+        leads.kill(&killed);
+        writer.goes_on().await;
+        let next = leads.leader().await;
+        assert_ne!(next, killed);
+        leads.start(&killed);
+        wait_for("the killed one to follow", PATIENCE, async || match leads.role(&next, &killed).await? {
+            LeadRole::Leader => Ok(()),
+            role => Err(format!("it takes {next} for {role:?}\n{}", leads.tails())),
+        })
+        .await;
+        assert_eq!(leads.role(&killed, &next).await, Ok(LeadRole::Follower));
+    }
     writer.goes_on().await;
     writer.task.abort();
     every_lead_knows(&leads, &writer.acknowledged()).await;
     let pause = *writer.pause.lock().unwrap();
     assert!(pause < Duration::from_secs(20), "nothing was acknowledged for {pause:?}");
-    assert_eq!(leads.role(&killed, &next).await, Ok(LeadRole::Follower));
+}
+
+/// How often the leader is killed; `QONNECT_KILLS` says it for longer runs.
+fn kills() -> u32 {
+    std::env::var("QONNECT_KILLS").map_or(10, |kills| kills.parse().expect("QONNECT_KILLS is a number"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,13 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),
     ("redb", &["reconciler/src/consensus/"]),
+    ("rcgen", &["reconciler/src/tls/issue.rs"]),
+    ("webpki", &["reconciler/src/tls/names.rs"]),
     ("kube", &["agent/src/cluster/"]),
     ("serde_yaml", &["schema/src/yaml.rs", "schema/src/yaml/"]),
     ("jsonschema", &["schema/src/validate.rs", "schema/src/validate/"]),
