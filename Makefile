@@ -4,7 +4,7 @@ CARGO   := cargo
 CLASSES ?= planning properties integration e2e tidy
 export CARGO_TERM_COLOR ?= always
 
-.PHONY: help demo test setup check fix gen bench dist
+.PHONY: help demo test soak setup check fix gen bench dist
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -18,6 +18,9 @@ test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked --no-fail-fast --lib --bins $(addprefix --test ,$(CLASSES))
+
+soak: ## The same with far larger numbers: hours
+	QONNECT_CRASH_CASES=200000 $(CARGO) test --workspace --locked --lib -- crash
 
 setup: ## Install what tests need: Debian packages and a Kubernetes control plane
 	tests/control-plane/install.sh

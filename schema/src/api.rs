@@ -5,7 +5,7 @@
 //! | `PUT /clusters/{name}/registration` | [`Registration`] | [`Grant`] |
 //! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names, and no later than the next heartbeat is due |
 //! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
-//! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Event`] |
+//! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/decisions`, `/hashes`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Decision`], [`StateHash`], [`Event`] |
 //! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
 //! | `GET /snapshot` | | [`crate::Snapshot`] |
 //! | `GET /explain/{application}` | | [`crate::Placement`], scored now |
@@ -13,6 +13,7 @@
 //! | `GET /leads` | | [`List`] of [`LeadView`] |
 //! | `PUT /leads/{name}` | [`LeadAddress`] | 204, once it votes |
 //! | `DELETE /leads/{name}`, `POST /leads/{name}/leadership` | | 204 |
+//! | `POST /recovery` | [`Recovery`] | [`Recovered`]: a new era begins |
 //! | `POST /hooks/git` (without prefix) | anything | 202; the spec branch is fetched at once |
 //! | `GET /healthz`, `/readyz`, `/openapi.json` (without prefix) | | |
 //!
@@ -222,6 +223,60 @@ pub struct PlacementView {
     pub others: Vec<Candidate>,
     /// The revision of the decision.
     pub revision: String,
+}
+
+/// The state of the Knowledge Base after one command; equal on every lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StateHash {
+    pub index: u64,
+    /// SHA-256 in hexadecimal; it covers the hash before.
+    pub hash: String,
+}
+
+/// A planned commit of the deploy branch and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decision {
+    pub intent: String,
+    pub epoch: Epoch,
+    /// The commit of the spec branch; empty where a leadership begins.
+    pub revision: String,
+    pub kb_index: u64,
+    /// The commit that it was planned on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    pub commit: String,
+    /// The first line of its message.
+    pub subject: String,
+    pub outcome: DecisionOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DecisionOutcome {
+    /// It may be on the branch, or arrive there yet.
+    Unknown,
+    Published,
+    /// Another commit stands where it should.
+    Lost,
+    /// What the server said.
+    Refused(String),
+}
+
+/// A person hands the deploy branch to this group of leads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recovery {
+    /// The group whose branch it is; absent where nobody else's is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recovered {
+    pub epoch: Epoch,
 }
 
 /// A commit of the spec branch and what became of it.

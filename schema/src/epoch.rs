@@ -19,6 +19,15 @@ pub struct Epoch {
     pub node: u64,
 }
 
+/// Who wrote a commit of the deploy branch: its trailers `Qonnect-Group` and `Qonnect-Epoch`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Origin {
+    /// The group of leads; epochs of different groups say nothing about each other.
+    pub group: String,
+    pub epoch: Epoch,
+}
+
 /// `era.term.node`, as in the trailer `Qonnect-Epoch`.
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,4 +29,4 @@ pub use documents::{
     signals::{Signals, SignalsSpec},
     snapshot::{Snapshot, SnapshotSpec},
 };
-pub use epoch::Epoch;
+pub use epoch::{Epoch, Origin};

@@ -57,6 +57,7 @@ impl Fleet {
             releases: &self.releases,
             deployed: &self.deployed,
             epoch: Epoch { era: 0, term: 1, node: 1 },
+            group: "g",
         })?;
         let commit = format!("c{}", self.snapshot.index);
         self.deployed.advance(commit.clone(), draft.time, &draft.files);

@@ -18,3 +18,5 @@ pub mod decision;
 pub mod knowledge;
 
 pub mod lead;
+
+pub mod audit;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use qonnect_schema::api::{
-    ApplicationView, ClusterView, Event, LeadAddress, LeadView, List, NodeView, PlacementView, Problem,
-    RevisionRecord,
+    ApplicationView, ClusterView, Decision, Event, LeadAddress, LeadView, List, NodeView, PlacementView,
+    Problem, Recovered, Recovery, RevisionRecord, StateHash,
 };
 use qonnect_schema::{Placement, Snapshot};
 use reqwest::{Method, RequestBuilder, Response};
@@ -78,6 +78,8 @@ listed! {
     ApplicationView => "applications",
     PlacementView => "placements",
     RevisionRecord => "revisions",
+    Decision => "decisions",
+    StateHash => "hashes",
     Event => "events",
     LeadView => "leads",
 }
@@ -171,6 +173,11 @@ impl Client {
     pub async fn remove_lead(&self, name: &str) -> Result<(), Error> {
         let path = format!("/v1alpha1/leads/{name}");
         self.send(Method::DELETE, &path, None::<&()>, Some(GROUP_TIMEOUT)).await.map(drop)
+    }
+
+    /// Hands the deploy branch to this group of leads.
+    pub async fn recover(&self, recovery: &Recovery) -> Result<Recovered, Error> {
+        self.call(Method::POST, "/v1alpha1/recovery", recovery).await
     }
 
     /// Returns once that lead leads.

@@ -23,6 +23,7 @@ mod explain;
 mod leads;
 mod problem;
 mod readers;
+mod recovery;
 mod routes;
 mod shared;
 mod tls;

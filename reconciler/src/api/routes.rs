@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::api::{
-    ApplicationView, ClusterView, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
-    PlacementView, Registration, Report, RevisionRecord,
+    ApplicationView, ClusterView, Decision, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
+    PlacementView, Recovered, Recovery, Registration, Report, RevisionRecord, StateHash,
 };
 use qonnect_schema::{Placement, Snapshot};
 use schemars::JsonSchema;
@@ -25,6 +25,7 @@ use super::access::Who;
 use super::explain::explain;
 use super::problem::Refusal;
 use super::readers::{self, Mode, View};
+use super::recovery;
 use super::shared::{REQUESTS_MAX, Shared};
 use super::tls::Certified;
 use super::{agents, leads, views};
@@ -110,6 +111,16 @@ fn reader_routes(routes: &mut Routes) {
         "Commits of the spec branch, the newest last.",
         views::revisions,
     );
+    routes.list::<Decision>(
+        "/v1alpha1/decisions",
+        "Commits of the deploy branch and what became of them, the newest last.",
+        views::decisions,
+    );
+    routes.list::<StateHash>(
+        "/v1alpha1/hashes",
+        "Hashes of the state after the newest commands: equal on every lead at each index.",
+        views::hashes,
+    );
     routes.list::<Event>("/v1alpha1/events", "What happened, the newest last.", views::events);
     let snapshot = routes.schema::<Snapshot>();
     let operation = Operation::new("get", "/v1alpha1/snapshot", "The Knowledge Base as planning sees it.");
@@ -150,6 +161,11 @@ fn group_routes(routes: &mut Routes) {
     routes.add(admin("delete", path, "Take a lead out, also the leader."), delete(leads::remove));
     let path = "/v1alpha1/leads/{name}/leadership";
     routes.add(admin("post", path, "Let this lead lead."), post(leads::transfer));
+    let (body, answer) = (routes.schema::<Recovery>(), routes.schema::<Recovered>());
+    let operation =
+        admin("post", "/v1alpha1/recovery", "Hand the deploy branch to this group; a new era begins.");
+    let operation = Operation { status: "200", body: Some(body), answer: Some(answer), ..operation };
+    routes.add(operation, post(recovery::recover));
 }
 
 /// How new a list must be.

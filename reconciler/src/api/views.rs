@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use qonnect_core::audit;
 use qonnect_core::knowledge::Knowledge;
 use qonnect_schema::ClusterSpec;
-use qonnect_schema::api::{ApplicationView, ClusterView, Event, NodeView, PlacementView, RevisionRecord};
+use qonnect_schema::api::{
+    ApplicationView, ClusterView, Decision, Event, NodeView, PlacementView, RevisionRecord, StateHash,
+};
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health, Node, Resources};
 use qonnect_schema::revision::{ApplicationSource, Revision};
@@ -102,6 +105,14 @@ pub(super) fn placements(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Pla
 
 pub(super) fn revisions(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<RevisionRecord> {
     knowledge.revisions.iter().map(|record| RevisionRecord::clone(record)).collect()
+}
+
+pub(super) fn hashes(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<StateHash> {
+    knowledge.hashes().map(|(index, hash)| StateHash { index: *index, hash: hash.clone() }).collect()
+}
+
+pub(super) fn decisions(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Decision> {
+    audit::decisions(knowledge)
 }
 
 pub(super) fn events(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Event> {

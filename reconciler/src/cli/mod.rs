@@ -13,6 +13,7 @@ mod export;
 mod get;
 mod lead;
 mod leads;
+mod log;
 mod output;
 mod plan;
 mod raft;
@@ -38,6 +39,8 @@ enum Command {
     Explain(explain::Args),
     /// List clusters, nodes, apps, placements, revisions or events.
     Get(get::Args),
+    /// Show every decision, and whether the deploy branch agrees.
+    Log(log::Args),
     /// Write the Snapshot of a running lead.
     Export(export::Args),
     /// Print the JSON Schema of a kind.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Get(args) => get::run(args),
+        Command::Log(args) => log::run(args),
         Command::Export(args) => export::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Lead(args) => lead::run(args),

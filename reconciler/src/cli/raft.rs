@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use qonnect_schema::api::{LeadAddress, LeadRole, LeadView};
+use qonnect_schema::api::{LeadAddress, LeadRole, LeadView, Recovered, Recovery};
 
 use super::Status;
 use super::leads::Leads;
@@ -18,6 +18,7 @@ use crate::api::client::Client;
   qonnect raft add lead-4 --node 4 --peer 10.0.0.4:7481 --api https://10.0.0.4:7480
   qonnect raft remove lead-2
   qonnect raft transfer lead-3
+  qonnect raft recover --adopt 1f0c2d3e4a5b6978
 
 A group has three or five leads: it works as long as more than half of them do.")]
 pub(super) struct Args {
@@ -57,6 +58,17 @@ enum Action {
         #[command(flatten)]
         leads: Leads,
     },
+    /// Go on with the deploy branch of a group of leads that is gone for good; a new era begins.
+    ///
+    /// The new leads read the placements from the branch and the rest from the agents' reports. Leads of the old
+    /// group that come back publish nothing more.
+    Recover {
+        /// The group whose branch it is, as the event `BranchOfOthers` names it
+        #[arg(long, value_name = "GROUP")]
+        adopt: Option<String>,
+        #[command(flatten)]
+        leads: Leads,
+    },
     /// Let another lead lead; without a name, the one that is furthest.
     Transfer {
         name: Option<String>,
@@ -82,6 +94,11 @@ pub(super) fn run(args: Args) -> Status {
         Action::Remove { name, leads } => {
             leads.ask(async |client| Ok(client.remove_lead(&name).await?))?;
             output::print(&format!("{name} belongs to the group no more; end its process\n"))?;
+        }
+        Action::Recover { adopt, leads } => {
+            let recovery = Recovery { adopt };
+            let Recovered { epoch } = leads.ask(async |client| Ok(client.recover(&recovery).await?))?;
+            output::print(&format!("era {} begins\n", epoch.era))?;
         }
         Action::Transfer { name, leads } => {
             let name = leads.ask(async |client| {

@@ -1,16 +1,16 @@
 //! The deploy branch, on a thread of its own: a remote that hangs holds nothing else up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qonnect_core::decision::{Deployed, Draft};
+use qonnect_core::decision::{Deployed, Draft, Trailers};
 use qonnect_core::lead::{Event, Pushed, Tip};
-use qonnect_git::{CommitDraft, Depth, Limits, Mirror, Push, Remote};
-use qonnect_schema::Epoch;
+use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
+use qonnect_schema::Origin;
 
 use super::run::Events;
 
@@ -89,7 +89,7 @@ fn read(
     }
     let Some(tip) = fetched else {
         let (deployed, contains) = (Deployed::default(), BTreeSet::new());
-        return Ok(Some(Tip { deployed, epoch: None, contains }));
+        return Ok(Some(Tip { deployed, origin: None, asks: asks.clone(), contains }));
     };
     let commit = mirror.commit(&tip)?;
     let tree = mirror.tree(&tip, "", &Limits::default())?;
@@ -101,13 +101,22 @@ fn read(
     }
     let time = Timestamp::from_second(commit.time_secs).unwrap_or_default();
     let deployed = Deployed::read(Some(tip), time, &tree);
-    Ok(Some(Tip { deployed, epoch: epoch(&commit.message), contains }))
+    Ok(Some(Tip { deployed, origin: origin(mirror, commit)?, asks: asks.clone(), contains }))
 }
 
-/// The trailer `Qonnect-Epoch`.
-fn epoch(message: &str) -> Option<Epoch> {
-    let trailers = message.lines().rev().filter_map(|line| line.strip_prefix("Qonnect-Epoch:"));
-    trailers.filter_map(|epoch| epoch.trim().parse().ok()).next()
+/// Who wrote the newest commit of a group of leads at or below this one: those of others may lie above it.
+fn origin(mirror: &Mirror, tip: Commit) -> Result<Option<Origin>, qonnect_git::Error> {
+    let mut seen = BTreeSet::from([tip.id.clone()]);
+    let mut next = VecDeque::from([tip]);
+    while let Some(commit) = next.pop_front() {
+        if let Some(trailers) = Trailers::parse(&commit.message) {
+            return Ok(Some(trailers.origin()));
+        }
+        for parent in commit.parents.into_iter().filter(|parent| seen.insert(parent.clone())) {
+            next.push_back(mirror.commit(&parent)?);
+        }
+    }
+    Ok(None)
 }
 
 fn write(mirror: &Mirror, draft: Draft) -> Event {

@@ -1,5 +1,6 @@
 //! Wires a lead together: its consensus, its API, its two branches, and the core between them.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -220,7 +221,8 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
 /// Opens the epoch of a leadership; the core hears of it after the state that holds it.
 async fn lead(consensus: &Consensus, leadership: Leadership, events: &Events) {
     let Leadership { term, node } = leadership;
-    match propose::propose(consensus, leadership, Change::OpenEpoch { node, term }).await {
+    let open = Change::OpenEpoch { node, term, group: group_id() };
+    match propose::propose(consensus, leadership, open).await {
         Some(Answer::Epoch(epoch)) => {
             tracing::info!(%epoch, "this lead leads");
             events.send(Event::Knowledge(consensus.knowledge()));
@@ -228,6 +230,11 @@ async fn lead(consensus: &Consensus, leadership: Leadership, events: &Events) {
         }
         answer => tracing::warn!(?answer, "the epoch was not opened: another leadership has begun"),
     }
+}
+
+/// 64 random bits: no two groups of leads that meet on one branch have the same.
+fn group_id() -> String {
+    format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()))
 }
 
 /// The core keeps senders of its own inputs: it has to be told when the lead ends.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use qonnect_schema::api::EventSeverity;
-use qonnect_schema::{Epoch, layout};
+use qonnect_schema::layout;
 
-use super::{Change, Input, What};
+use super::{Change, Input, Trailers, What};
 use crate::rollout::Step;
 
 pub use crate::knowledge::Note;
@@ -30,15 +30,14 @@ pub(super) fn message(
         Some((first, rest)) => decided(first, rest),
         None => rendered(files),
     };
-    with_trailers(&text, input.epoch, &input.revision.commit, input.snapshot.index, intent)
-}
-
-pub(super) fn with_trailers(text: &str, epoch: Epoch, revision: &str, kb_index: u64, intent: &str) -> String {
-    let revision =
-        if revision.is_empty() { String::new() } else { format!("Qonnect-Revision: {revision}\n") };
-    format!(
-        "{text}\n\nQonnect-Epoch: {epoch}\n{revision}Qonnect-KB-Index: {kb_index}\nQonnect-Intent: {intent}\n"
-    )
+    let trailers = Trailers {
+        epoch: input.epoch,
+        group: input.group.into(),
+        revision: input.revision.commit.clone(),
+        kb_index: input.snapshot.index,
+        intent: intent.into(),
+    };
+    format!("{text}\n\n{trailers}")
 }
 
 /// `place bookinfo: details -> fog-cost, reviews -> fog-cost, and 2 more`, and below it each change.

@@ -25,6 +25,9 @@ mod desired;
 mod message;
 pub use message::Note;
 
+mod trailers;
+pub use trailers::Trailers;
+
 mod release;
 pub use release::NewRelease;
 
@@ -43,6 +46,8 @@ pub struct Input<'a> {
     pub releases: &'a BTreeMap<String, ReleaseHint>,
     pub deployed: &'a Deployed,
     pub epoch: Epoch,
+    /// The group of leads that decides.
+    pub group: &'a str,
 }
 
 /// A commit of the deploy branch before it is written.
@@ -110,12 +115,13 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
 }
 
 /// An empty commit that closes the branch to every older leadership.
-pub fn barrier(deployed: &Deployed, epoch: Epoch, kb_index: u64) -> Draft {
+pub fn barrier(deployed: &Deployed, group: &str, epoch: Epoch, kb_index: u64) -> Draft {
     let tip = deployed.tip.as_deref().unwrap_or_default();
     let intent = digest(&["barrier", tip, &epoch.to_string(), &kb_index.to_string()]);
-    let subject = format!("begin epoch {epoch}");
+    let trailers =
+        Trailers { epoch, group: group.into(), revision: String::new(), kb_index, intent: intent.clone() };
     Draft {
-        message: message::with_trailers(&subject, epoch, "", kb_index, &intent),
+        message: format!("begin epoch {epoch}\n\n{trailers}"),
         intent,
         epoch,
         base: deployed.tip.clone(),

@@ -26,7 +26,10 @@ pub(super) fn releases(
 ) -> BTreeMap<String, NewRelease> {
     let mut orders = orders(input, copies);
     let known = input.deployed.releases.keys().chain(input.releases.keys());
-    let clusters: BTreeSet<String> = known.chain(orders.keys()).cloned().collect();
+    // Branch and Knowledge Base may both be younger than what an agent has applied.
+    let reported = input.snapshot.clusters.iter().filter(|(_, state)| state.release.is_some());
+    let reported = reported.map(|(cluster, _)| cluster);
+    let clusters: BTreeSet<String> = known.chain(orders.keys()).chain(reported).cloned().collect();
     let mut new = BTreeMap::new();
     for cluster in clusters {
         let order = orders.remove(&cluster).unwrap_or_default();
@@ -65,6 +68,7 @@ fn release(
     let trusted = before.filter(|before| {
         let hint = input.releases.get(cluster);
         hint.is_none_or(|hint| hint.generation == before.generation && hint.digest == before.digest)
+            && !outruns(input, cluster, before)
     });
     let same = trusted.is_some_and(|before| {
         before.order == order && before.decommissioned == decommissioned && files().eq(deployed)
@@ -84,6 +88,18 @@ fn release(
     })
 }
 
+/// The agent remembers more than the branch, and would refuse what stands there.
+fn outruns(input: &Input<'_>, cluster: &str, before: &ReleaseSpec) -> bool {
+    let Some(applied) = input.snapshot.clusters.get(cluster).and_then(|state| state.release.as_ref()) else {
+        return false;
+    };
+    let same = applied.digest == before.digest || applied.digest.is_empty();
+    let other = applied.generation == before.generation && !same;
+    // A release of an epoch below the agent's would be refused again: that needs a new era.
+    let later = applied.epoch > before.epoch && input.epoch >= applied.epoch;
+    applied.generation > before.generation || other || later
+}
+
 /// One more than anybody knows: agents refuse a decrease.
 fn next_generation(input: &Input<'_>, cluster: &str) -> u64 {
     let branch = input.deployed.releases.get(cluster).map(|release| release.spec.generation);
@@ -101,7 +117,7 @@ fn removals(
     order: &[ReleasedApplication],
     intent: &str,
 ) -> Vec<Removal> {
-    let Some(before) = before else { return Vec::new() };
+    let Some(before) = before else { return unlisted(input, cluster, order, intent) };
     let here: BTreeSet<(&str, &str)> = components(order).collect();
     let open = before.removals.iter().filter(|removal| {
         let id = (removal.application.as_str(), removal.component.as_str());
@@ -117,6 +133,22 @@ fn removals(
     let mut removals: Vec<_> = open.cloned().chain(left).collect();
     removals.sort();
     removals
+}
+
+/// What the agent holds beside the order, where the release before is lost or unreadable: else it would stay for
+/// ever. Applications that are held keep what they have.
+fn unlisted(input: &Input<'_>, cluster: &str, order: &[ReleasedApplication], intent: &str) -> Vec<Removal> {
+    let here: BTreeSet<(&str, &str)> = components(order).collect();
+    let reported = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
+    let ids = reported.map(|status| (status.application.as_str(), status.component.as_str()));
+    let left = ids.filter(|id| !here.contains(id) && !input.frozen.contains(id.0));
+    let removal = |(application, component): (&str, &str)| Removal {
+        application: application.into(),
+        component: component.into(),
+        cause: cause(input, application, component),
+        intent: intent.into(),
+    };
+    left.map(removal).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn cause(input: &Input<'_>, application: &str, component: &str) -> RemovalCause {

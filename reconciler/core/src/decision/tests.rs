@@ -92,6 +92,7 @@ impl Fleet {
             releases: &self.releases,
             deployed: &self.deployed,
             epoch: Epoch { era: 0, term: 1, node: 1 },
+            group: "g",
         })
     }
 
@@ -173,7 +174,11 @@ fn the_first_decision_writes_placements_objects_and_a_release_that_proves_them()
         ]
     );
     assert_eq!(subject(&draft), "place shop: db -> b, web -> a");
-    assert!(draft.message.contains("\nQonnect-Epoch: 0.1.1\nQonnect-Revision: r1\nQonnect-KB-Index: 7\n"));
+    assert!(
+        draft.message.contains(
+            "\nQonnect-Epoch: 0.1.1\nQonnect-Group: g\nQonnect-Revision: r1\nQonnect-KB-Index: 7\n"
+        )
+    );
     let release = fleet.release("a");
     assert_eq!(release.generation, 1);
     let folder = under(&fleet.deployed.files, "clusters/a/");
@@ -366,8 +371,52 @@ fn a_placement_keeps_a_bounded_number_of_runners_up() {
 #[test]
 fn a_barrier_is_empty_and_says_whose_it_is() {
     let fleet = Fleet::running();
-    let draft = barrier(&fleet.deployed, Epoch { era: 0, term: 2, node: 3 }, 9);
+    let draft = barrier(&fleet.deployed, "g", Epoch { era: 0, term: 2, node: 3 }, 9);
     assert!(draft.files.is_empty());
     assert_eq!(draft.base, fleet.deployed.tip);
-    assert!(draft.message.starts_with("begin epoch 0.2.3\n\nQonnect-Epoch: 0.2.3\nQonnect-KB-Index: 9\n"));
+    assert!(
+        draft.message.starts_with(
+            "begin epoch 0.2.3\n\nQonnect-Epoch: 0.2.3\nQonnect-Group: g\nQonnect-KB-Index: 9\n"
+        )
+    );
+}
+
+#[test]
+fn an_agent_that_remembers_more_than_the_branch_gets_a_release_above_that() {
+    let mut fleet = Fleet::running();
+    fleet.report("a", &["web", "db"]);
+    let epoch = Epoch { era: 0, term: 1, node: 1 };
+    let remembers = |fleet: &mut Fleet, epoch, generation, digest: &str| {
+        let (commit, digest) = (String::new(), digest.to_owned());
+        let applied = AppliedRelease { generation, epoch, digest, commit };
+        fleet.snapshot.clusters.get_mut("a").unwrap().release = Some(applied);
+    };
+    remembers(&mut fleet, epoch, 7, "later");
+    fleet.publish(SAME).unwrap();
+    assert_eq!(fleet.release("a").generation, 8);
+    assert_eq!(fleet.decide(SAME), None, "once is enough");
+    remembers(&mut fleet, epoch, 8, "another with the same number");
+    fleet.publish(SAME).unwrap();
+    assert_eq!(fleet.release("a").generation, 9);
+    remembers(&mut fleet, Epoch { era: 1, ..epoch }, 9, "");
+    assert_eq!(fleet.decide(SAME), None, "only a new era helps");
+}
+
+#[test]
+fn what_an_agent_holds_is_removed_by_name_although_its_release_is_lost() {
+    let mut fleet = Fleet::running();
+    fleet.report("a", &["web", "db"]);
+    fleet.revision.applications.remove("shop");
+    fleet.snapshot.placements.remove("shop");
+    fleet.deployed = Deployed::default();
+    fleet.releases.clear();
+    fleet.publish(SAME).unwrap();
+    let release = fleet.release("a");
+    assert_eq!(release.generation, 2, "above what the agent remembers");
+    let left: Vec<_> = release.removals.iter().map(|removal| removal.component.as_str()).collect();
+    assert_eq!(left, ["db", "web"]);
+    fleet.frozen.insert("shop".into());
+    fleet.deployed = Deployed::default();
+    fleet.publish(SAME).unwrap();
+    assert_eq!(fleet.release("a").removals, [], "what is held stays");
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use qonnect_schema::Placement;
 use qonnect_schema::api::{EventSeverity, Registration, ReleaseHint, RevisionRecord, Verdict};
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
-use qonnect_schema::{Epoch, Placement};
 
 use super::{Answer, Change, Command, Good, Intent, Knowledge, Outcome};
 
@@ -28,13 +28,15 @@ impl Knowledge {
         }
         let answer = self.change(&command.change);
         self.keys.remember(&command.key, &answer);
+        self.remember_hash(command, &answer);
         answer
     }
 
     fn change(&mut self, change: &Change) -> Answer {
         match change {
-            Change::OpenEpoch { node, term } => self.open_epoch(*node, *term),
-            Change::Rebuilt { era } => self.rebuilt(*era),
+            Change::OpenEpoch { node, term, group } => self.open_epoch(*node, *term, group),
+            Change::Blocked { origin } => self.block(origin.as_ref()),
+            Change::Recover { adopt } => self.recover(adopt.as_deref()),
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
             Change::Status { clusters } => self.status(clusters),
@@ -48,25 +50,6 @@ impl Knowledge {
                 Answer::Done
             }
         }
-    }
-
-    fn open_epoch(&mut self, node: u64, term: u64) -> Answer {
-        let epoch = Epoch { era: self.epoch.era, term, node };
-        if epoch < self.epoch {
-            return Answer::Superseded;
-        }
-        self.epoch = epoch;
-        Answer::Epoch(epoch)
-    }
-
-    fn rebuilt(&mut self, era: u64) -> Answer {
-        if era <= self.epoch.era {
-            return Answer::Unchanged;
-        }
-        self.epoch.era = era;
-        let message = format!("the Knowledge Base was empty and the deploy branch was not: era {era} begins");
-        self.tell(EventSeverity::Warning, "KnowledgeRebuilt", "repository".into(), message);
-        Answer::Done
     }
 
     fn register(&mut self, cluster: &str, registration: &Registration) -> Answer {
@@ -174,8 +157,9 @@ impl Knowledge {
         if intent.epoch != self.epoch {
             return Answer::Superseded;
         }
-        if self.intents.iter().any(|known| known.id == intent.id) {
-            return Answer::Unchanged;
+        if let Some(known) = self.intents.iter().find(|known| known.id == intent.id) {
+            // What is settled stays settled: its commit must not be pushed again.
+            return if known.outcome == Outcome::Unknown { Answer::Unchanged } else { Answer::Superseded };
         }
         let intents = Arc::make_mut(&mut self.intents);
         intents.push_back(Arc::new(intent.clone()));

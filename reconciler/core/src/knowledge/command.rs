@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use qonnect_schema::api::{EventSeverity, Registration, ReleaseHint, Report, RevisionRecord};
 use qonnect_schema::documents::snapshot::ClusterStatus;
-use qonnect_schema::{Epoch, Placement};
+use qonnect_schema::{Epoch, Origin, Placement};
 use serde::{Deserialize, Serialize};
 
 /// One entry of the replicated log.
@@ -25,10 +25,17 @@ pub enum Change {
     OpenEpoch {
         node: u64,
         term: u64,
+        /// The id of the group, should it have none yet.
+        group: String,
     },
-    /// The log was lost while the deploy branch lived on: a new era begins, above the one that it names.
-    Rebuilt {
-        era: u64,
+    /// What keeps the leader from publishing: the branch belongs to others. `None`: nothing does any more.
+    Blocked {
+        origin: Option<Origin>,
+    },
+    /// A person hands the deploy branch, as `adopt` left it, to this group: a new era begins, above every one
+    /// that was seen.
+    Recover {
+        adopt: Option<String>,
     },
     Register {
         cluster: String,
@@ -136,7 +143,7 @@ pub enum Answer {
     Unregistered,
     /// Something later has spoken: another start of the agent, a newer leadership, another outcome.
     Superseded,
-    /// No such intent.
+    /// No such intent, or no such group.
     NotFound,
 }
 
@@ -145,8 +152,9 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, change, .. } = self;
         match change {
-            Change::OpenEpoch { node, term } => write!(f, "OpenEpoch({term}.{node}) {key}"),
-            Change::Rebuilt { era } => write!(f, "Rebuilt({era}) {key}"),
+            Change::OpenEpoch { node, term, .. } => write!(f, "OpenEpoch({term}.{node}) {key}"),
+            Change::Blocked { .. } => write!(f, "Blocked {key}"),
+            Change::Recover { .. } => write!(f, "Recover {key}"),
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),

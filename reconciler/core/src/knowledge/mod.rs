@@ -4,26 +4,29 @@
 //! Command ─▶ Knowledge::apply ─▶ Answer      the same commands give the same state on every lead
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::{Event, ReleaseHint, RevisionRecord};
 use qonnect_schema::documents::snapshot::ClusterState;
-use qonnect_schema::{Epoch, Placement, SnapshotSpec};
+use qonnect_schema::{Epoch, Origin, Placement, SnapshotSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 mod apply;
 mod command;
 mod events;
+mod hashes;
 mod keys;
+mod leadership;
 pub mod liveness;
 mod report;
 #[cfg(test)]
 mod tests;
 
 pub use command::{Answer, Change, Command, Good, Intent, Note, Outcome};
+use hashes::Hashes;
 use keys::Keys;
 
 /// The state at one index.
@@ -36,6 +39,12 @@ pub struct Knowledge {
     /// The newest `now` of a command.
     pub now: Timestamp,
     pub epoch: Epoch,
+    /// The id of this group of leads, drawn at its first leadership.
+    pub group: String,
+    /// Groups whose branch a person has handed to this one.
+    pub succeeds: Arc<BTreeSet<String>>,
+    /// Who wrote the deploy branch, if that keeps this group from publishing.
+    pub blocked: Option<Arc<Origin>>,
     pub clusters: Arc<BTreeMap<String, Arc<ClusterState>>>,
     /// By cluster: why its newest release is not applied.
     pub stalled: Arc<BTreeMap<String, String>>,
@@ -47,6 +56,7 @@ pub struct Knowledge {
     pub intents: Arc<VecDeque<Arc<Intent>>>,
     pub events: Arc<VecDeque<Arc<Event>>>,
     keys: Keys,
+    hashes: Hashes,
 }
 
 impl Knowledge {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use qonnect_schema::Epoch;
 use qonnect_schema::api::{
     EventSeverity, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
 };
-use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health};
+use qonnect_schema::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health};
+use qonnect_schema::{Epoch, Origin};
 
 use super::*;
 
@@ -49,6 +49,10 @@ fn report(incarnation: u64, seq: u64, health: Option<Health>) -> Change {
     let report =
         Report { incarnation, seq, components: component.into_iter().collect(), ..Default::default() };
     Change::Report { cluster: "fog".into(), report: Box::new(report) }
+}
+
+fn open(node: u64, term: u64) -> Change {
+    Change::OpenEpoch { node, term, group: format!("group-{node}") }
 }
 
 fn intent(id: &str, epoch: Epoch) -> Intent {
@@ -134,7 +138,7 @@ fn edges_are_told_once() {
 #[test]
 fn a_published_intent_is_adopted_and_its_bytes_are_dropped() {
     let mut log = Log::default();
-    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 4 }) else { panic!("no epoch") };
+    let Answer::Epoch(epoch) = log.apply(open(1, 4)) else { panic!("no epoch") };
     log.apply(revision("r1", Verdict::Accepted));
     assert_eq!(log.apply(Change::Intent(Box::new(intent("i1", epoch)))), Answer::Done);
     assert!(log.knowledge.releases.is_empty());
@@ -152,16 +156,16 @@ fn a_published_intent_is_adopted_and_its_bytes_are_dropped() {
 #[test]
 fn only_the_newest_leadership_records_intents() {
     let mut log = Log::default();
-    let Answer::Epoch(old) = log.apply(Change::OpenEpoch { node: 2, term: 3 }) else { panic!("no epoch") };
-    log.apply(Change::OpenEpoch { node: 1, term: 4 });
-    assert_eq!(log.apply(Change::OpenEpoch { node: 2, term: 3 }), Answer::Superseded);
+    let Answer::Epoch(old) = log.apply(open(2, 3)) else { panic!("no epoch") };
+    log.apply(open(1, 4));
+    assert_eq!(log.apply(open(2, 3)), Answer::Superseded);
     assert_eq!(log.apply(Change::Intent(Box::new(intent("i1", old)))), Answer::Superseded);
 }
 
 #[test]
 fn retention_is_bounded_but_never_forgets_an_unknown_outcome() {
     let mut log = Log::default();
-    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 1 }) else { panic!("no epoch") };
+    let Answer::Epoch(epoch) = log.apply(open(1, 1)) else { panic!("no epoch") };
     log.apply(Change::Intent(Box::new(intent("open", epoch))));
     log.apply(register(1));
     let noise = ReportedEvent {
@@ -227,7 +231,7 @@ fn a_report_that_says_nothing_new_is_recognised() {
 #[test]
 fn a_cluster_that_left_is_forgotten_but_its_generation_is_not() {
     let mut log = Log::default();
-    let Answer::Epoch(epoch) = log.apply(Change::OpenEpoch { node: 1, term: 1 }) else { panic!("no epoch") };
+    let Answer::Epoch(epoch) = log.apply(open(1, 1)) else { panic!("no epoch") };
     log.apply(register(1));
     log.apply(Change::Intent(Box::new(intent("i1", epoch))));
     log.apply(Change::Outcome { intent: "i1".into(), outcome: Outcome::Published });
@@ -236,4 +240,64 @@ fn a_cluster_that_left_is_forgotten_but_its_generation_is_not() {
     assert_eq!(log.apply(forget), Answer::Unchanged);
     assert!(log.knowledge.clusters.is_empty());
     assert_eq!(log.knowledge.releases["fog"].generation, 1);
+}
+
+#[test]
+fn a_group_keeps_the_id_of_its_first_leadership() {
+    let mut log = Log::default();
+    log.apply(open(1, 1));
+    log.apply(open(2, 2));
+    assert_eq!(log.knowledge.group, "group-1");
+}
+
+#[test]
+fn a_settled_intent_is_not_recorded_again() {
+    let mut log = Log::default();
+    let Answer::Epoch(epoch) = log.apply(open(1, 1)) else { panic!("no epoch") };
+    log.apply(Change::Intent(Box::new(intent("i", epoch))));
+    assert_eq!(log.apply(Change::Intent(Box::new(intent("i", epoch)))), Answer::Unchanged);
+    log.apply(Change::Outcome { intent: "i".into(), outcome: Outcome::Lost });
+    assert_eq!(log.apply(Change::Intent(Box::new(intent("i", epoch)))), Answer::Superseded);
+}
+
+#[test]
+fn a_recovery_names_the_group_that_is_adopted_and_goes_above_every_era_that_was_seen() {
+    let mut log = Log::default();
+    log.apply(open(1, 1));
+    log.apply(register(1));
+    let Change::Report { cluster, mut report } = report(1, 1, None) else { panic!("no report") };
+    let (epoch, text) = (Epoch { era: 6, term: 1, node: 1 }, String::new);
+    report.release = Some(AppliedRelease { generation: 9, epoch, digest: text(), commit: text() });
+    log.apply(Change::Report { cluster, report });
+    let origin = Origin { group: "lost".into(), epoch: Epoch { era: 4, term: 9, node: 2 } };
+    log.apply(Change::Blocked { origin: Some(origin) });
+    for wrong in [None, Some("other".to_owned())] {
+        assert_eq!(log.apply(Change::Recover { adopt: wrong }), Answer::NotFound);
+    }
+    let answer = log.apply(Change::Recover { adopt: Some("lost".into()) });
+    assert_eq!(answer, Answer::Epoch(Epoch { era: 7, term: 1, node: 1 }));
+    assert!(log.knowledge.follows("lost") && log.knowledge.follows("group-1"));
+    assert!(!log.knowledge.follows("other"));
+    assert_eq!(log.knowledge.blocked, None);
+    assert_eq!(log.apply(Change::Recover { adopt: None }), Answer::Epoch(Epoch { era: 8, term: 1, node: 1 }));
+}
+
+#[test]
+fn the_state_has_a_hash_at_each_index_that_tells_leads_apart_from_where_they_differ() {
+    let changes = |health| [open(1, 1), register(1), report(1, 1, None), report(1, 2, Some(health))];
+    let hashes = |health| {
+        let mut log = Log::default();
+        for change in changes(health) {
+            log.apply(change);
+            // As a follower reads it from a snapshot.
+            let bytes = serde_json::to_vec(&log.knowledge).unwrap();
+            log.knowledge = serde_json::from_slice(&bytes).unwrap();
+        }
+        log.knowledge.hashes().cloned().collect::<Vec<_>>()
+    };
+    let [one, same, other] = [Health::Ready, Health::Ready, Health::Stalled].map(hashes);
+    assert_eq!(one.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(one, same);
+    assert_eq!(one[..3], other[..3]);
+    assert_ne!(one[3], other[3]);
 }

@@ -16,19 +16,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qonnect_schema::Epoch;
 use qonnect_schema::api::{EventSeverity, RevisionRecord};
 use qonnect_schema::revision::Revision;
+use qonnect_schema::{Epoch, Origin};
 
 use crate::decision::{Deployed, Draft};
 use crate::hold::{self, Candidate, Effective};
 use crate::knowledge::{Change, Good, Intent, Knowledge};
 
+mod fence;
+mod intents;
 mod leadership;
 mod relevant;
 #[cfg(test)]
 mod tests;
 
+pub use fence::Fence;
 use leadership::Leadership;
 
 /// A reason to wake up.
@@ -88,9 +91,11 @@ pub enum Pushed {
 #[derive(Debug, Clone)]
 pub struct Tip {
     pub deployed: Deployed,
-    /// From the trailer of the newest commit; absent if it has none.
-    pub epoch: Option<Epoch>,
-    /// Of the commits that were asked for, those in the history of the tip.
+    /// Who wrote the newest commit of a group of leads in its history; absent if there is none.
+    pub origin: Option<Origin>,
+    /// The commits that were asked for.
+    pub asks: BTreeSet<String>,
+    /// Those of them that are in the history of the tip.
     pub contains: BTreeSet<String>,
 }
 
@@ -133,6 +138,8 @@ pub struct Lead {
     candidate: Option<Box<Candidate>>,
     /// It was judged for good under this leadership.
     judged: bool,
+    /// The newest epoch of this process, until it hears that it does not lead.
+    leads: Option<Epoch>,
     leadership: Option<Leadership>,
     effects: Vec<Effect>,
 }
@@ -153,12 +160,13 @@ impl Lead {
     pub fn observe(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Leading(epoch) => {
+                self.leads = Some(epoch);
                 self.leadership = Some(Leadership::new(epoch));
                 // A verdict of an earlier leadership may never have reached the Knowledge Base.
                 self.judged = false;
                 self.judge();
             }
-            Event::Deposed => self.leadership = None,
+            Event::Deposed => (self.leads, self.leadership) = (None, None),
             Event::Knowledge(knowledge) => self.learn(knowledge),
             Event::Candidate(candidate) => {
                 self.candidate = Some(candidate);
@@ -176,33 +184,33 @@ impl Lead {
                     leadership.due = true;
                 }
             }
-            Event::Tip(tip) => self.with_leadership(|leadership, knowledge, effects| {
-                leadership.read(*tip, knowledge, effects);
+            Event::Tip(tip) => self.with_fence(|fence, knowledge, effects| {
+                fence.read(*tip, knowledge, effects);
             }),
-            Event::TipUnchanged => self.with_leadership(|leadership, _, _| leadership.unchanged()),
-            Event::TipUnreadable => self.with_leadership(Leadership::unreadable),
+            Event::TipUnchanged => self.with_fence(|fence, _, _| fence.unchanged()),
+            Event::TipUnreadable => self.with_fence(Fence::unreadable),
             Event::Poll => {
                 if let Restoring::Failed(good) = &self.restoring {
                     let good = good.clone();
                     self.restore(good);
                 }
-                self.with_leadership(Leadership::poll);
+                self.with_fence(Fence::poll);
             }
-            Event::Written { intent, commit } => self.with_leadership(|leadership, _, effects| {
-                leadership.written(&intent, commit, effects);
+            Event::Written { intent, commit } => self.with_fence(|fence, _, effects| {
+                fence.written(&intent, commit, effects);
             }),
-            Event::NotWritten { intent } => self.with_leadership(|leadership, knowledge, effects| {
-                leadership.not_written(&intent, knowledge, effects);
+            Event::NotWritten { intent } => self.with_fence(|fence, knowledge, effects| {
+                fence.not_written(&intent, knowledge, effects);
             }),
-            Event::Recorded { intent, accepted: true } => self.with_leadership(|leadership, _, effects| {
-                leadership.recorded(&intent, effects);
+            Event::Recorded { intent, accepted: true } => self.with_fence(|fence, _, effects| {
+                fence.recorded(&intent, effects);
             }),
-            // Another leadership has begun; this one hears of its end soon.
+            // Another leadership, or another era of this one, has begun.
             Event::Recorded { intent, accepted: false } => {
-                self.leadership.take_if(|leadership| leadership.records(&intent));
+                self.leadership.take_if(|leadership| leadership.fence.records(&intent));
             }
-            Event::Pushed { intent, result } => self.with_leadership(|leadership, knowledge, effects| {
-                leadership.pushed(&intent, result, knowledge, effects);
+            Event::Pushed { intent, result } => self.with_fence(|fence, knowledge, effects| {
+                fence.pushed(&intent, result, knowledge, effects);
             }),
         }
         std::mem::take(&mut self.effects)
@@ -210,20 +218,40 @@ impl Lead {
 
     /// Plans and starts to publish, if there is reason to and nothing is under way.
     pub fn decide(&mut self, now: Timestamp) -> Vec<Effect> {
-        if let (Some(leadership), Some(effective)) = (&mut self.leadership, &self.effective) {
-            leadership.decide(effective, &self.knowledge, now, &mut self.effects);
+        match (&mut self.leadership, &self.effective, &self.candidate) {
+            (Some(leadership), Some(effective), _) => {
+                leadership.decide(effective, &self.knowledge, now, &mut self.effects);
+            }
+            // What the branch says is known before anything is judged against it.
+            (Some(leadership), None, Some(candidate)) if !candidate.refused => {
+                let branch = &candidate.revision.fleet.branches.deploy;
+                leadership.fence.ready(branch, &self.knowledge, &mut self.effects);
+            }
+            _ => {}
         }
         std::mem::take(&mut self.effects)
     }
 
-    fn with_leadership(&mut self, act: impl FnOnce(&mut Leadership, &Knowledge, &mut Vec<Effect>)) {
+    fn with_fence(&mut self, act: impl FnOnce(&mut Fence, &Knowledge, &mut Vec<Effect>)) {
         if let Some(leadership) = &mut self.leadership {
-            act(leadership, &self.knowledge, &mut self.effects);
+            act(&mut leadership.fence, &self.knowledge, &mut self.effects);
+        }
+    }
+
+    /// A new era of the same leadership begins with a barrier of its own.
+    fn begin_again(&mut self) {
+        let now = self.knowledge.epoch;
+        let same = self.leads.filter(|epoch| (epoch.term, epoch.node) == (now.term, now.node));
+        if same.is_some_and(|epoch| epoch < now || self.leadership.is_none()) {
+            self.leads = Some(now);
+            self.leadership = Some(Leadership::new(now));
+            self.judged = false;
         }
     }
 
     fn learn(&mut self, knowledge: Arc<Knowledge>) {
         self.knowledge = knowledge;
+        self.begin_again();
         if let Some(leadership) = &mut self.leadership {
             leadership.learned(&self.knowledge);
         }
@@ -277,6 +305,9 @@ impl Lead {
             return;
         }
         let Some(candidate) = &self.candidate else { return };
+        if intents::knows_nothing(&self.knowledge) && !candidate.refused {
+            return;
+        }
         let counts = self.effective.as_ref().map(Effective::good).filter(|good| {
             good.commit == candidate.revision.commit && self.knowledge.good.as_deref() == Some(good)
         });

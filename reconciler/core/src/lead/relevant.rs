@@ -16,8 +16,16 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
     let same = |a: &ClusterState, b: &ClusterState| {
         a.status == b.status && a.nodes == b.nodes && (!moving || a.components == b.components)
     };
+    let known = |name: &String| now.releases.get(name).map_or(0, |release| release.generation);
+    // An agent that remembers more than we do needs a release above that.
+    let outruns = |name: &String, state: &ClusterState| {
+        state.release.as_ref().is_some_and(|applied| applied.generation > known(name))
+    };
     old.len() != new.len()
-        || old.iter().zip(&**new).any(|(a, b)| a.0 != b.0 || !(Arc::ptr_eq(a.1, b.1) || same(a.1, b.1)))
+        || old
+            .iter()
+            .zip(&**new)
+            .any(|(a, b)| a.0 != b.0 || !(Arc::ptr_eq(a.1, b.1) || (same(a.1, b.1) && !outruns(b.0, b.1))))
 }
 
 /// Whether a component moves: then the readiness of components decides what comes next.

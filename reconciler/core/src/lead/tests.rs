@@ -12,19 +12,25 @@ use super::*;
 use crate::knowledge::{Command, Outcome};
 
 const ONE: Epoch = Epoch { era: 0, term: 1, node: 1 };
+fn origin(epoch: Epoch) -> Origin {
+    Origin { group: "ours".into(), epoch }
+}
+
 const TWO: Epoch = Epoch { era: 0, term: 2, node: 2 };
 
 /// A remote branch, a Knowledge Base, and one lead; effects are carried out by hand, one at a time.
 struct Scene {
     lead: Lead,
     knowledge: Knowledge,
-    /// The branch: its newest commit last, each with its epoch.
-    branch: Vec<(String, Epoch, Deployed)>,
+    /// The branch: its newest commit last, each with its origin.
+    branch: Vec<(String, Option<Origin>, Deployed)>,
     effects: Vec<Effect>,
     /// What was pushed, in order.
     pushes: Vec<String>,
     commits: u64,
     drafts: BTreeMap<String, Draft>,
+    /// The id that the next group of leads takes.
+    group: &'static str,
 }
 
 fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
@@ -87,6 +93,7 @@ impl Scene {
             pushes: Vec::new(),
             commits: 0,
             drafts: BTreeMap::new(),
+            group: "ours",
         }
     }
 
@@ -100,7 +107,8 @@ impl Scene {
     }
 
     fn lead_at(&mut self, epoch: Epoch) {
-        self.apply(Change::OpenEpoch { node: epoch.node, term: epoch.term });
+        let Epoch { node, term, .. } = epoch;
+        self.apply(Change::OpenEpoch { node, term, group: self.group.into() });
         self.on(Event::Leading(epoch));
     }
 
@@ -134,11 +142,11 @@ impl Scene {
                 Effect::ReadTip { asks, .. } => {
                     let history = self.branch.iter().map(|(commit, ..)| commit.clone());
                     let contains = history.filter(|commit| asks.contains(commit)).collect();
-                    let (deployed, epoch) = match self.branch.last() {
-                        Some((_, epoch, deployed)) => (deployed.clone(), Some(*epoch)),
+                    let (deployed, origin) = match self.branch.last() {
+                        Some((_, origin, deployed)) => (deployed.clone(), origin.clone()),
                         None => (Deployed::default(), None),
                     };
-                    self.on(Event::Tip(Box::new(Tip { deployed, epoch, contains })));
+                    self.on(Event::Tip(Box::new(Tip { deployed, origin, asks, contains })));
                 }
                 Effect::Write(draft) => {
                     self.commits += 1;
@@ -173,7 +181,7 @@ impl Scene {
         let draft = &self.drafts[commit];
         let mut deployed = self.branch.last().map(|(.., deployed)| deployed.clone()).unwrap_or_default();
         deployed.advance(commit.into(), draft.time, &draft.files);
-        self.branch.push((commit.into(), draft.epoch, deployed));
+        self.branch.push((commit.into(), Some(origin(draft.epoch)), deployed));
         self.pushes.push(draft.message.lines().next().unwrap().into());
         Pushed::Published
     }
@@ -197,7 +205,7 @@ impl Scene {
     fn foreign(&mut self) {
         let mut deployed = self.branch.last().unwrap().2.clone();
         deployed.tip = Some("foreign".into());
-        self.branch.push(("foreign".into(), Epoch::default(), deployed));
+        self.branch.push(("foreign".into(), self.branch.last().unwrap().1.clone(), deployed));
     }
 }
 
@@ -329,8 +337,8 @@ fn a_new_leader_finishes_what_an_old_one_left_unknown() {
         assert!(scene.outcomes()[3..].iter().all(|outcome| *outcome == Outcome::Published));
         assert!(scene.knowledge.placements.contains_key("bank"));
         assert_eq!(scene.branch.iter().filter(|(known, ..)| *known == commit).count(), usize::from(arrived));
-        let epochs: Vec<_> = scene.branch.iter().map(|(_, epoch, _)| *epoch).collect();
-        assert!(epochs.is_sorted(), "{epochs:?}");
+        let origins: Vec<_> = scene.branch.iter().map(|(_, origin, _)| origin.clone()).collect();
+        assert!(origins.is_sorted(), "{origins:?}");
     }
 }
 
@@ -338,7 +346,7 @@ fn a_new_leader_finishes_what_an_old_one_left_unknown() {
 fn a_deposed_leader_publishes_nothing_more() {
     let mut scene = Scene::running();
     scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
-    scene.apply(Change::OpenEpoch { node: 2, term: 2 });
+    scene.apply(Change::OpenEpoch { node: 2, term: 2, group: "ours".into() });
     assert_eq!(scene.until_push(), None, "its intent is not accepted any more");
     assert_eq!(scene.pushes.len(), 2);
 }
@@ -348,27 +356,113 @@ fn a_branch_of_a_later_epoch_is_left_alone() {
     let mut scene = Scene::running();
     let mut deployed = scene.branch[1].2.clone();
     deployed.tip = Some("later".into());
-    scene.branch.push(("later".into(), TWO, deployed));
+    scene.branch.push(("later".into(), Some(origin(TWO)), deployed));
     scene.on(Event::Poll);
     scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
     scene.settle();
     assert_eq!((scene.pushes.len(), scene.tip()), (2, Some("later")));
-    assert!(scene.reasons().contains(&"Outranked"));
+    assert_eq!(scene.knowledge.blocked.as_deref(), Some(&origin(TWO)));
 }
 
-#[test]
-fn an_empty_knowledge_base_begins_with_what_the_branch_says_in_a_new_era() {
+/// The leads of a running scene lose their disks, and others begin with empty ones.
+fn rebuilt() -> Scene {
     let mut scene = Scene::running();
-    let placement = scene.knowledge.placements["shop"].clone();
     scene.knowledge = Knowledge::default();
     scene.lead = Lead::default();
     scene.effects.clear();
+    scene.group = "heirs";
     scene.lead_at(ONE);
+    scene
+}
+
+#[test]
+fn an_empty_knowledge_base_publishes_nothing_on_the_branch_of_another_group() {
+    let mut scene = rebuilt();
     scene.on(Event::Candidate(candidate("r1", &["shop"])));
+    scene.settle();
+    for _ in 0..3 {
+        scene.on(Event::Poll);
+        scene.settle();
+    }
+    assert_eq!(scene.pushes.len(), 2);
+    assert_eq!(scene.knowledge.blocked.as_deref(), Some(&origin(ONE)));
+    assert_eq!(scene.reasons(), ["BranchOfOthers"], "said once");
+    assert!(scene.knowledge.events[0].message.contains("--adopt ours"));
+}
+
+#[test]
+fn a_person_hands_the_branch_to_the_group_and_it_begins_a_new_era_with_what_stands_there() {
+    let placement = Scene::running().knowledge.placements["shop"].clone();
+    let mut scene = rebuilt();
+    scene.on(Event::Candidate(candidate("r1", &["shop"])));
+    scene.settle();
+    scene.apply(Change::Recover { adopt: Some("ours".into()) });
     scene.settle();
     assert_eq!(scene.knowledge.placements["shop"], placement, "nothing is decided anew");
     assert_eq!(scene.knowledge.epoch, Epoch { era: 1, ..ONE });
     assert_eq!(scene.pushes[2..], ["begin epoch 1.1.1"]);
+    assert_eq!(scene.knowledge.blocked, None);
+}
+
+#[test]
+fn a_revision_that_empties_what_a_lost_knowledge_base_had_placed_waits() {
+    let mut scene = rebuilt();
+    scene.on(Event::Candidate(candidate("r2", &[])));
+    scene.settle();
+    scene.apply(Change::Recover { adopt: Some("ours".into()) });
+    scene.settle();
+    assert_eq!(scene.knowledge.revisions[0].verdict, Verdict::Waiting);
+    assert_eq!(scene.pushes[2..], ["begin epoch 1.1.1"]);
+    assert!(scene.knowledge.placements.contains_key("shop"));
+}
+
+#[test]
+fn a_branch_that_is_given_back_is_noticed_at_the_next_poll() {
+    let mut scene = Scene::running();
+    let ours = scene.branch.clone();
+    let mut theirs = ours[1].2.clone();
+    theirs.tip = Some("theirs".into());
+    let group = Origin { group: "theirs".into(), epoch: Epoch::default() };
+    scene.branch.push(("theirs".into(), Some(group), theirs));
+    scene.on(Event::Poll);
+    scene.settle();
+    assert!(scene.knowledge.blocked.is_some());
+    scene.branch = ours;
+    scene.on(Event::Poll);
+    scene.settle();
+    assert_eq!(scene.knowledge.blocked, None);
+    assert_eq!(scene.pushes[2..], ["begin epoch 0.1.1"]);
+}
+
+#[test]
+fn a_refusal_settles_nothing_while_an_earlier_push_may_still_arrive() {
+    let mut scene = Scene::running();
+    scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
+    let (intent, commit, base) = scene.until_push().unwrap();
+    scene.on(Event::Pushed { intent, result: Pushed::Unknown });
+    let (intent, again, _) = scene.until_push().unwrap();
+    assert_eq!(again, commit, "the very same commit");
+    scene.on(Event::Pushed { intent, result: Pushed::Refused("protected".into()) });
+    scene.arrive(&commit, base.as_deref());
+    scene.settle();
+    assert_eq!(scene.outcomes()[2..], [Outcome::Published]);
+}
+
+#[test]
+fn an_answer_to_an_earlier_question_is_not_taken_for_the_one_that_was_asked() {
+    let mut scene = Scene::running();
+    scene.on(Event::Candidate(candidate("r2", &["shop", "bank"])));
+    let (intent, commit, base) = scene.until_push().unwrap();
+    let deployed = scene.branch[1].2.clone();
+    scene.arrive(&commit, base.as_deref());
+    scene.on(Event::Pushed { intent, result: Pushed::Unknown });
+    // Read before the push had arrived, and asked for nothing.
+    let (asks, contains) = Default::default();
+    let late = Tip { deployed, origin: Some(origin(ONE)), asks, contains };
+    scene.on(Event::Tip(Box::new(late)));
+    scene.settle();
+    assert_eq!(scene.pushes.len(), 3, "not pushed again");
+    assert_eq!(scene.outcomes()[2], Outcome::Published);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use openraft::storage::IOFlushed;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
 use tokio::sync::oneshot;
 
 use super::Types;
@@ -73,7 +75,16 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let database = open(path).map_err(|error| match error {
+        Self::open_with(path, |builder| builder.create(path), end)
+    }
+
+    /// `create` says where the pages go, `fail` what follows a write that failed: it ends the writer at least.
+    pub(super) fn open_with(
+        path: &Path,
+        create: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+        fail: fn(&redb::Error) -> !,
+    ) -> Result<Self, Error> {
+        let database = open(create).map_err(|error| match error {
             redb::Error::Io(source) => Error::Io { path: path.into(), source },
             error => Error::Damaged { file: path.into(), why: error.to_string() },
         })?;
@@ -81,7 +92,7 @@ impl Disk {
         let (queue, writes) = mpsc::channel();
         let synced = Arc::new(AtomicU64::new(0));
         let thread = std::thread::Builder::new().name("raft-log".into());
-        let writer = Writer { database: database.clone(), synced: synced.clone() };
+        let writer = Writer { database: database.clone(), synced: synced.clone(), fail };
         thread
             .spawn(move || writer.run(&writes))
             .map_err(|source| Error::Io { path: path.into(), source })?;
@@ -131,10 +142,10 @@ impl Disk {
     }
 }
 
-fn open(path: &Path) -> Result<Database, redb::Error> {
+fn open(create: impl FnOnce(&Builder) -> Result<Database, DatabaseError>) -> Result<Database, redb::Error> {
     // The log is small: looking at every page costs milliseconds, and a flipped bit is found before it counts.
     let mut builder = Database::builder();
-    let database = builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES).create(path)?;
+    let database = create(builder.set_check_integrity_on_open(true).set_cache_size(CACHE_BYTES))?;
     let transaction = begin(&database)?;
     transaction.open_table(LOG)?;
     transaction.open_table(FACTS)?;
@@ -156,6 +167,7 @@ fn closed() -> io::Error {
 struct Writer {
     database: Arc<RwLock<Option<Database>>>,
     synced: Arc<AtomicU64>,
+    fail: fn(&redb::Error) -> !,
 }
 
 impl Writer {
@@ -173,7 +185,7 @@ impl Writer {
                 continue;
             }
             if let Err(error) = self.write(&batch, std::mem::take(&mut hints)) {
-                end(&error);
+                (self.fail)(&error);
             }
             for write in batch {
                 match write {

@@ -41,7 +41,10 @@ struct Mirror {
 
 impl Log {
     pub(super) fn open(path: &Path, node: u64) -> Result<Self, Error> {
-        let disk = Disk::open(path)?;
+        Self::over(Disk::open(path)?, path, node)
+    }
+
+    pub(super) fn over(disk: Disk, path: &Path, node: u64) -> Result<Self, Error> {
         let damaged = |why: io::Error| Error::Damaged { file: path.into(), why: why.to_string() };
         let mirror = Mirror::read(&disk).map_err(damaged)?;
         match (read::<u32>(&disk, fact::FORMAT), read::<u64>(&disk, fact::NODE)) {

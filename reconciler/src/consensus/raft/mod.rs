@@ -22,6 +22,8 @@ use super::folder::Folder;
 use super::group::{Group, Timers};
 use super::{Error, Leadership, Note};
 
+#[cfg(test)]
+mod crash;
 mod disk;
 mod log;
 mod machine;

@@ -46,8 +46,8 @@ async fn content(log: &mut Log) -> std::io::Result<Content> {
     Ok((log.read_vote().await?, log.get_log_state().await?.last_log_id, log.try_get_log_entries(..).await?))
 }
 
-fn entry(index: u64) -> EntryOf<Types> {
-    let change = Change::OpenEpoch { node: 1, term: index };
+pub(super) fn entry(index: u64) -> EntryOf<Types> {
+    let change = Change::OpenEpoch { node: 1, term: index, group: "g".into() };
     let command = Command { key: format!("key-{index}"), now: Timestamp::UNIX_EPOCH, change };
     let log_id = LogIdOf::<Types>::new(CommittedLeaderId::new(1, 1), index);
     EntryOf::<Types> { log_id, payload: EntryPayload::Normal(Arc::new(command)) }
