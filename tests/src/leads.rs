@@ -137,6 +137,14 @@ impl Leads {
         self.running.remove(name).expect("that lead runs");
     }
 
+    /// `STOP` makes it hang, `CONT` lets it go on.
+    pub fn signal(&self, name: &str, signal: &str) {
+        let process = self.running.get(name).expect("that lead runs");
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).arg(process.id().to_string());
+        run_command(kill);
+    }
+
     /// Asks it to end, as `systemctl stop` does, and waits until it has.
     pub async fn terminate(&mut self, name: &str) {
         let mut process = self.running.remove(name).expect("that lead runs");
