@@ -9,6 +9,7 @@ mod fleet;
 mod loops;
 mod planning;
 mod pushes;
+mod scale;
 mod validation;
 
 use figures::Figures;

@@ -6,5 +6,6 @@ mod borda;
 mod filters;
 mod moves;
 mod objective;
+mod optima;
 mod rollout_bookinfo;
 mod scenario;

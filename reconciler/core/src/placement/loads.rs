@@ -14,6 +14,8 @@ pub(super) struct Loads {
     of: Vec<Load>,
     /// By cluster, what its nodes have left together: the first question, asked of many clusters in a row.
     slack: Vec<Amounts>,
+    /// By cluster, of each resource, the most that one node has left.
+    widest: Vec<Amounts>,
     /// Kept between calls, so that trying allocates nothing.
     scratch: Vec<Amounts>,
 }
@@ -36,6 +38,7 @@ impl Loads {
         let mut loads = Self {
             of: vec![Load::default(); count],
             slack: vec![[0; RESOURCES]; count],
+            widest: vec![[0; RESOURCES]; count],
             scratch: Vec::new(),
         };
         for item in problem.live() {
@@ -60,7 +63,7 @@ impl Loads {
             squeezed.push(misfit.item);
             true
         });
-        self.slack[member] = sum(&load.free);
+        self.measure(member);
     }
 
     /// The components that run on a cluster, or whose old copy does.
@@ -96,15 +99,46 @@ impl Loads {
         &self.of[member].guests
     }
 
-    /// Whether a cluster may have room, as far as the sum of it tells.
+    /// Whether a cluster may have room: together, and on one node for the largest pod. It answers no also where
+    /// room could be made by moving pods to other nodes, which Kubernetes does not do.
     pub(super) fn may_fit(&self, item: &Item, member: usize) -> bool {
-        (0..RESOURCES).all(|i| item.total[i] <= self.slack[member][i])
+        let (slack, widest) = (&self.slack[member], &self.widest[member]);
+        (0..RESOURCES).all(|i| item.total[i] <= slack[i] && item.largest[i] <= widest[i])
     }
 
-    /// Whether it may have room once another component is gone, as far as the sum of it tells.
-    pub(super) fn would_fit(&self, problem: &Problem, item: usize, member: usize, gone: usize) -> bool {
-        let (item, gone) = (&problem.items[item].total, &problem.items[gone].total);
-        (0..RESOURCES).all(|i| item[i] <= self.slack[member][i].saturating_add(gone[i]))
+    /// What a cluster can give to whoever does not sit there already.
+    pub(super) fn room(&self, problem: &Problem, member: usize) -> [f64; RESOURCES] {
+        let guests = &self.of[member].guests;
+        let mut room = problem.members[member].sum.map(|sum| sum as f64);
+        for parcel in self.of[member].parcels.iter().filter(|parcel| !guests.contains(&parcel.item)) {
+            let count = parcel.count.map_or(self.of[member].free.len() as f64, f64::from);
+            (0..RESOURCES).for_each(|i| room[i] = (room[i] - parcel.pod[i] as f64 * count).max(0.0));
+        }
+        room
+    }
+
+    /// Whether it finds room once another component, which does not sit there, is gone.
+    pub(super) fn fits_without(
+        &mut self,
+        problem: &Problem,
+        item: usize,
+        member: usize,
+        gone: usize,
+    ) -> bool {
+        let (facts, other) = (&problem.items[item], &problem.items[gone]);
+        let load = &self.of[member];
+        let slack = |i: usize| self.slack[member][i].saturating_add(other.total[i]);
+        if !load.squeezed.is_empty() || (0..RESOURCES).any(|i| facts.total[i] > slack(i)) {
+            return false;
+        }
+        reset(&mut self.scratch, &problem.members[member]);
+        let mut fits = true;
+        let rest = merged(&load.parcels, &facts.parcels).filter(|parcel| parcel.item as usize != gone);
+        pack(&mut self.scratch, rest, |_| {
+            fits = false;
+            false
+        });
+        fits
     }
 
     /// Whether the component finds room beside everything that sits there.
@@ -162,7 +196,7 @@ impl Loads {
         if load.parcels.last().zip(parcels.first()).is_none_or(|(last, first)| last < first) {
             load.parcels.extend(parcels);
             pack(&mut load.free, parcels.iter(), |_| true);
-            self.slack[member] = sum(&load.free);
+            self.measure(member);
             return;
         }
         load.parcels.extend(parcels);
@@ -183,7 +217,18 @@ impl Loads {
         let load = &mut self.of[member];
         reset(&mut load.free, &problem.members[member]);
         pack(&mut load.free, load.parcels.iter(), |_| true);
-        self.slack[member] = sum(&load.free);
+        self.measure(member);
+    }
+
+    fn measure(&mut self, member: usize) {
+        let (mut slack, mut widest) = ([0u64; RESOURCES], [0u64; RESOURCES]);
+        for node in &self.of[member].free {
+            for i in 0..RESOURCES {
+                slack[i] = slack[i].saturating_add(node[i]);
+                widest[i] = widest[i].max(node[i]);
+            }
+        }
+        (self.slack[member], self.widest[member]) = (slack, widest);
     }
 
     /// Why the component does not fit, and by how much.
@@ -238,10 +283,6 @@ fn merged<'x>(a: &'x [Parcel], b: &'x [Parcel]) -> impl Iterator<Item = &'x Parc
         (Some(_), _) => a.next(),
         (None, _) => b.next(),
     })
-}
-
-fn sum(free: &[Amounts]) -> Amounts {
-    std::array::from_fn(|i| free.iter().fold(0u64, |sum, node| sum.saturating_add(node[i])))
 }
 
 fn within(wanted: &Amounts, free: &Amounts) -> bool {

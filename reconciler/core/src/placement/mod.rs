@@ -26,6 +26,7 @@ use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::revision::Revision;
 
 mod borda;
+mod bound;
 mod filter;
 mod labels;
 mod latency;
@@ -44,6 +45,7 @@ mod search;
 mod signals;
 mod state;
 
+pub use bound::Quality;
 pub use planner::{Planner, Touched};
 pub use reason::{micro, reason};
 pub use report::{Change, Line, Report, Totals};

@@ -6,10 +6,15 @@ use qonnect_schema::SnapshotSpec;
 use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::revision::Revision;
 
+use super::bound::{self, Quality};
 use super::loads;
 use super::problem::Problem;
 use super::state::{Solution, State};
 use super::{ApplicationPlan, OTHERS_MAX, Plan, borda, outcome, search};
+
+/// How many large neighbourhoods are tried for each component of a whole plan, and after a change.
+const EFFORT_WHOLE: usize = 128;
+const EFFORT_CHANGE: usize = 2;
 
 /// What is different since a planner looked last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +39,7 @@ impl Planner {
         let solution = Solution::new(&problem);
         let mut planner = Self { problem, solution };
         let items: Vec<usize> = planner.problem.live().collect();
-        planner.solve(&items);
+        planner.solve(&items, EFFORT_WHOLE);
         planner.solution.look();
         planner
     }
@@ -52,6 +57,11 @@ impl Planner {
     /// The plan of one application, with every other cluster for each component.
     pub fn explain(&mut self, name: &str) -> Option<ApplicationPlan> {
         self.problem.names.contains_key(name).then(|| self.application(name, usize::MAX))
+    }
+
+    /// What the plan adds up to, and a bound that no plan is below.
+    pub fn quality(&mut self) -> Quality {
+        bound::quality(&State { problem: &self.problem, solution: &mut self.solution })
     }
 
     /// Plans again what a change touches. Gives the applications that were touched or whose components go
@@ -73,7 +83,7 @@ impl Planner {
             self.reload(name, revision, snapshot, &mut dirty);
         }
         let items: Vec<usize> = dirty.into_iter().collect();
-        self.solve(&items);
+        self.solve(&items, EFFORT_CHANGE);
         let mut names = touched.applications.clone();
         for item in self.solution.look() {
             names.insert(self.problem.app(item).name.clone());
@@ -86,7 +96,7 @@ impl Planner {
         names.into_iter().map(plan).collect()
     }
 
-    fn solve(&mut self, items: &[usize]) {
+    fn solve(&mut self, items: &[usize], effort: usize) {
         let by = |strategy| {
             let chosen = items.iter().copied().filter(|item| self.problem.app(*item).strategy() == strategy);
             chosen.collect::<Vec<_>>()
@@ -94,7 +104,7 @@ impl Planner {
         let (ranked, optimal) = (by(Strategy::Borda), by(Strategy::Optimal));
         let mut state = State { problem: &self.problem, solution: &mut self.solution };
         borda::solve(&mut state, &ranked);
-        search::solve(&mut state, &optimal);
+        search::solve(&mut state, &optimal, effort);
     }
 
     fn application(&mut self, name: &str, others_max: usize) -> ApplicationPlan {

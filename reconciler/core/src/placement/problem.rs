@@ -62,6 +62,8 @@ pub(super) struct Item {
     /// Their sum; daemons, of which every node takes one, counted by themselves.
     pub(super) total: Amounts,
     pub(super) per_node: Amounts,
+    /// Of each resource, the most that one pod asks.
+    pub(super) largest: Amounts,
     /// Where it runs, or is on its way to.
     pub(super) home: Option<usize>,
     /// It runs on a cluster that the revision does not know.
@@ -307,6 +309,7 @@ impl Item {
     fn new(at: usize, app: usize, component: usize, groups: Vec<PodGroup>) -> Self {
         let pods: Vec<_> = groups.into_iter().map(|group| (group, amounts(&group.pod))).collect();
         let (mut total, mut per_node) = ([0u64; RESOURCES], [0u64; RESOURCES]);
+        let mut largest = [0u64; RESOURCES];
         let mut parcels = Vec::with_capacity(pods.len());
         for (group, pod) in &pods {
             let (sum, count) = match group.count {
@@ -316,6 +319,7 @@ impl Item {
             for i in 0..RESOURCES {
                 sum[i] = sum[i].saturating_add(pod[i].saturating_mul(u64::from(count.unwrap_or(1))));
             }
+            (0..RESOURCES).for_each(|i| largest[i] = largest[i].max(pod[i]));
             parcels.push(Parcel::new(at, count, *pod));
         }
         parcels.sort_unstable();
@@ -326,6 +330,7 @@ impl Item {
             parcels,
             total,
             per_node,
+            largest,
             home: None,
             stray: None,
             leaving: None,

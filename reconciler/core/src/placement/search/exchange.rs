@@ -8,6 +8,9 @@ use super::{best_first, place};
 /// How many components one that finds its better cluster full may try to displace, in one pass.
 const DISPLACED_MAX: usize = 64;
 
+/// How many better clusters it asks, the best first.
+const ASKED_MAX: usize = 16;
+
 /// For how many clusters the neighbours of a component that finds no place are asked to move nearer.
 const GATHERED_MAX: usize = 64;
 
@@ -17,7 +20,7 @@ const GATHERED_MAX: usize = 64;
 pub(super) struct Budget(usize);
 
 impl Budget {
-    const EACH: usize = 8;
+    const EACH: usize = 2;
     /// What a few components may use up, too.
     const FEW: usize = 64;
 
@@ -28,12 +31,15 @@ impl Budget {
 
 /// Gives one component a cluster that is full, by moving one that is new there elsewhere.
 pub(super) fn displace(state: &mut State<'_>, item: usize, budget: &mut Budget) -> bool {
+    if budget.0 == 0 {
+        return false;
+    }
     let problem = state.problem;
     let from = state.place(item);
     let present = state.present(item);
     let mut tries = DISPLACED_MAX;
     let field = state.field(item, None, true);
-    for (score, member) in best_first(state.candidates(item, &field, present, false)) {
+    for (score, member) in best_first(state.candidates(item, &field, present, false)).take(ASKED_MAX) {
         let mut others: Vec<usize> =
             state.solution.loads.guests(member).iter().map(|guest| *guest as usize).collect();
         // What ranks have placed is not for the objective function to move.
@@ -62,13 +68,13 @@ fn give_way(
     gain: i64,
 ) -> bool {
     let Some(theirs) = state.own(other, to) else { return false };
-    if !state.solution.loads.would_fit(state.problem, item, to, other) {
+    if state.problem.sits_on(item, to) || !state.solution.loads.fits_without(state.problem, item, to, other) {
         return false;
     }
     let at_home = state.score(other, to, theirs);
     let field = state.field(other, None, true);
     let below = at_home.saturating_add(gain);
-    let possible = state.candidates(other, &field, below, false);
+    let possible = state.candidates(other, &field, below, true);
     let could_go = possible.iter().any(|(_, member)| {
         let member = *member as usize;
         member != to && (Some(member) == from || state.fits(other, member))
@@ -81,7 +87,7 @@ fn give_way(
         state.put(item, Some(to));
         let field = state.field(other, None, true);
         let at_home = state.score(other, to, theirs);
-        let mut elsewhere = state.candidates(other, &field, at_home.saturating_add(gain), false);
+        let mut elsewhere = state.candidates(other, &field, at_home.saturating_add(gain), true);
         elsewhere.retain(|(_, member)| *member as usize != to);
         if let Some((_, member)) = best_first(elsewhere).find(|(_, member)| state.can(other, *member)) {
             state.put(other, Some(member));

@@ -11,14 +11,16 @@ use qonnect_schema::documents::application::Strategy;
 use super::state::State;
 
 mod exchange;
+mod neighbourhood;
 mod pairs;
 mod place;
 
 /// How often all components are tried anew. Each pass improves the sum, most plans need three.
 const PASSES_MAX: usize = 16;
 
-/// Places the given components; all others stay where the state has them.
-pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
+/// Places the given components; all others stay where the state has them. The effort is how many large
+/// neighbourhoods are tried for each.
+pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: usize) {
     start_from_what_runs(state, items);
     let order = |state: &State<'_>, runs: bool| {
         let problem = state.problem;
@@ -45,6 +47,9 @@ pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
     let new = order(state, false);
     place::all(state, &new);
     improve(state, items);
+    if neighbourhood::explore(state, items, effort) {
+        improve(state, items);
+    }
 }
 
 /// Leaves out what a filter no longer lets run, and as much as breaks a limit of latency or cost.

@@ -3,6 +3,9 @@
 use super::super::state::State;
 use super::best_first;
 
+/// How many clusters a pair tries in one pass, the best first.
+const TRIED_MAX: usize = 8;
+
 pub(super) fn join(state: &mut State<'_>, item: usize) -> bool {
     let problem = state.problem;
     let mut improved = false;
@@ -11,7 +14,7 @@ pub(super) fn join(state: &mut State<'_>, item: usize) -> bool {
         let (Some(from), Some(others_from)) = (state.place(item), state.place(other)) else { continue };
         let before = state.present(item).saturating_add(state.present(other)) - between(state, item, other);
         let candidates = together(state, item, other, before);
-        improved |= best_first(candidates).any(|(_, member)| {
+        improved |= best_first(candidates).take(TRIED_MAX).any(|(_, member)| {
             if member == from && member == others_from {
                 return false;
             }
@@ -43,25 +46,49 @@ fn together(state: &State<'_>, item: usize, other: usize, below: i64) -> Vec<(i6
     if least(item) >= most[0] {
         return Vec::new();
     }
-    let fields = [(item, other), (other, item)].map(|(one, without)| state.field(one, Some(without), true));
-    let choices = |one: usize, field, below| {
-        let mut choices = state.candidates(one, field, below, false);
-        choices.sort_unstable_by_key(|(_, member)| *member);
-        choices
-    };
-    let ours = choices(item, &fields[0], most[0]);
-    if ours.is_empty() {
-        return Vec::new();
-    }
-    let theirs = choices(other, &fields[1], most[1]);
-    let mut theirs = theirs.into_iter().peekable();
+    let (ours, theirs) = (state.field(item, Some(other), true), state.field(other, Some(item), true));
+    let (a, b) = (&problem.items[item], &problem.items[other]);
     let mut found = Vec::new();
-    for (own, member) in ours {
-        while theirs.next_if(|(_, there)| *there < member).is_some() {}
-        if let Some((their, _)) = theirs.next_if(|(_, there)| *there == member)
-            && own.saturating_add(their) < below
+    let mut weigh = |member: usize, own: i64, their: i64| {
+        let sum = own.saturating_add(their);
+        let sum = sum.saturating_add(ours.at(problem, member)).saturating_add(theirs.at(problem, member));
+        if sum < below {
+            found.push((sum, member as u32));
+        }
+    };
+    // Where one of them is or runs it has room, and adds something else than whoever is new.
+    let (at, there) = (state.place(item), state.place(other));
+    let known: Vec<usize> = [a.home, b.home, at, there].into_iter().flatten().collect();
+    for (nth, member) in known.iter().enumerate() {
+        if !known[..nth].contains(member)
+            && let (Some(own), Some(their)) = (state.own(item, *member), state.own(other, *member))
         {
-            found.push((own + their, member));
+            weigh(*member, own, their);
+        }
+    }
+    if a.pinned || b.pinned {
+        return found;
+    }
+    let (first, second) = (problem.menus.of(a.menu), problem.menus.of(b.menu));
+    let moving = [state.moving(item), state.moving(other)];
+    let mut next = 0;
+    for (member, own) in first.members.iter().zip(&first.values) {
+        let own = own + moving[0];
+        if own >= most[0] {
+            continue;
+        }
+        next += second.members[next..].iter().take_while(|there| *there < member).count();
+        let Some(there) = second.members.get(next) else { break };
+        let their = second.values[next] + moving[1];
+        let place = *member as usize;
+        let room = |facts| state.solution.loads.may_fit(facts, place);
+        if there == member
+            && own.saturating_add(their) < below
+            && !known.contains(&place)
+            && room(a)
+            && room(b)
+        {
+            weigh(place, own, their);
         }
     }
     found

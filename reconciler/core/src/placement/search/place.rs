@@ -19,7 +19,12 @@ pub(super) fn all(state: &mut State<'_>, order: &[usize]) {
 /// The best possible cluster that leaves its unplaced neighbours a choice; else the best possible.
 pub(super) fn one(state: &mut State<'_>, item: usize) {
     let field = state.field(item, None, true);
-    let first = state.best(item, &field, NOWHERE);
+    let mut first = state.best(item, &field, NOWHERE);
+    if first.is_none() {
+        // Nothing runs yet: pods may still be packed in another way.
+        let all = best_first(state.candidates(item, &field, NOWHERE, false));
+        first = all.map(|(_, member)| member).find(|member| state.can(item, *member));
+    }
     let binds = state.problem.items[item].calls.iter().any(|call| call.limit.is_some());
     let wrong = |state: &State<'_>, member: usize| binds && !leaves_a_choice(state, item, member);
     let mut chosen = first;

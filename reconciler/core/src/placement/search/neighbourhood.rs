@@ -1,0 +1,207 @@
+//! Large neighbourhoods: a few components that have to do with each other are taken out together and put back
+//! in another order; what adds less stays.
+//!
+//! The choice looks like chance and is none: it follows from a fixed seed and from how many there are.
+
+use super::super::state::{NOWHERE, State};
+use super::place;
+
+/// How many components are taken out at once: more than a pair or a chain, few enough to be quick.
+const TAKEN_MAX: usize = 8;
+
+/// How many rounds one plan may take; a large fleet gains little from each.
+const ROUNDS_MAX: usize = 2048;
+
+/// How many rounds for each component may pass without a better plan.
+const PATIENCE_EACH: usize = 48;
+
+/// In a plan of so many components a step may also be a worse one for a while, which leads out of a dead end.
+const WANDERS_MAX: usize = 512;
+
+/// What part of what a component adds such a step may cost at first.
+const SLACK_PART: i64 = 10;
+
+/// What a component without a place counts: more than any that have one could add together; and one that runs, more
+/// than all that are new, since nothing is evicted for what is new.
+const LOST: i64 = 1 << 46;
+const EVICTED: i64 = 1 << 52;
+
+/// Numbers that are the same on every machine (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % below.max(1) as u64) as usize
+    }
+
+    fn shuffle(&mut self, items: &mut [usize]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.roll(at + 1));
+        }
+    }
+}
+
+/// Tries so many neighbourhoods for each component, if the plan so far has changed anything: what stands and is
+/// planned again stays as it is.
+pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> bool {
+    let changed = |item: &&usize| {
+        let place = state.place(**item);
+        place.is_some() && place != state.problem.items[**item].home
+    };
+    let free = |item: &&usize| {
+        let may_go = state.place(**item).is_none() || state.present(**item) < NOWHERE;
+        may_go && !state.problem.items[**item].pinned
+    };
+    if !items.iter().any(|item| changed(&item)) {
+        return false;
+    }
+    let free: Vec<usize> = items.iter().filter(free).copied().collect();
+    let mut lost: Vec<usize> = free.iter().copied().filter(|item| state.place(*item).is_none()).collect();
+    let mut dice = Dice(0);
+    let rounds = (free.len() * effort).min(ROUNDS_MAX);
+    let patience = PATIENCE_EACH * free.len();
+    let slack = if free.len() <= WANDERS_MAX { slack(state, &free) } else { 0 };
+    let places = |state: &State<'_>| free.iter().map(|item| state.place(*item)).collect::<Vec<_>>();
+    let (mut total, mut best, mut found) = (0i64, 0i64, places(state));
+    let mut idle = 0;
+    for round in 0..rounds {
+        lost.retain(|item| state.place(*item).is_none());
+        let first = match lost.is_empty() || dice.roll(2) == 0 {
+            true => free[dice.roll(free.len())],
+            false => lost[dice.roll(lost.len())],
+        };
+        let mut taken = neighbourhood(state, &free, first, &mut dice);
+        taken.retain(|item| free.binary_search(item).is_ok());
+        total += again(state, &mut taken, slack * (rounds - round) as i64 / rounds as i64, &mut dice);
+        idle += 1;
+        if total < best {
+            (best, idle) = (total, 0);
+            if slack > 0 {
+                found = places(state);
+            }
+        }
+        if idle > patience {
+            break;
+        }
+    }
+    if slack > 0 {
+        let put_back: Vec<_> =
+            free.iter().zip(found).filter(|(item, place)| state.place(**item) != *place).collect();
+        put_back.iter().for_each(|(item, _)| state.put(**item, None));
+        put_back.into_iter().for_each(|(item, place)| state.put(*item, place));
+    }
+    best < 0
+}
+
+/// How much worse a step may be at first: a small part of what a component adds.
+fn slack(state: &State<'_>, free: &[usize]) -> i64 {
+    let placed: Vec<usize> = free.iter().copied().filter(|item| state.place(*item).is_some()).collect();
+    sum(state, &placed) / placed.len().max(1) as i64 / SLACK_PART
+}
+
+/// A component, and others that call it, share its cluster, or sit where it would like to be.
+fn neighbourhood(state: &State<'_>, free: &[usize], first: usize, dice: &mut Dice) -> Vec<usize> {
+    let size = 2 + dice.roll(TAKEN_MAX - 1);
+    let mut taken = vec![first];
+    let mut enter = |item: usize| {
+        if taken.len() < size && !taken.contains(&item) {
+            taken.push(item);
+        }
+    };
+    match dice.roll(3) {
+        0 => {
+            let mut ring = vec![first];
+            while let Some(item) = ring.pop().filter(|_| ring.len() < size) {
+                for call in &state.problem.items[item].calls {
+                    enter(call.other);
+                    if dice.roll(2) == 0 && call.other != first {
+                        ring.push(call.other);
+                    }
+                }
+                if dice.roll(size) == 0 {
+                    break;
+                }
+            }
+        }
+        1 => {
+            let menu = state.problem.menus.of(state.problem.items[first].menu);
+            let wanted = menu.members.get(dice.roll(menu.members.len())).map(|member| *member as usize);
+            for member in state.place(first).into_iter().chain(wanted) {
+                let guests = state.solution.loads.guests(member);
+                let start = dice.roll(guests.len());
+                for at in 0..guests.len().min(TAKEN_MAX) {
+                    enter(guests[(start + at) % guests.len()] as usize);
+                }
+            }
+        }
+        _ => (0..size).for_each(|_| enter(free[dice.roll(free.len())])),
+    }
+    taken
+}
+
+/// Takes components out and puts them back one by one, and keeps that unless it adds more than some slack; by how
+/// much the sum changes.
+fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice) -> i64 {
+    if taken.is_empty() {
+        return 0;
+    }
+    let before: Vec<(usize, Option<usize>)> = taken.iter().map(|item| (*item, state.place(*item))).collect();
+    let value = sum(state, taken);
+    for (item, _) in &before {
+        state.put(*item, None);
+    }
+    dice.shuffle(taken);
+    // Now and then somebody takes what is not the best for it alone, and leaves that to the others.
+    let astray = (dice.roll(2) == 0).then(|| dice.roll(taken.len()));
+    for (at, item) in taken.iter().enumerate() {
+        match astray == Some(at) {
+            true => stray(state, *item, dice),
+            false => place::one(state, *item),
+        }
+    }
+    while taken.iter().filter(|item| place::shift(state, **item)).count() > 0 {}
+    let change = sum(state, taken) - value;
+    if change < slack.max(0) {
+        return change;
+    }
+    // All are out before the first comes back, so that none finds its place taken.
+    before.iter().for_each(|(item, _)| state.put(*item, None));
+    before.into_iter().for_each(|(item, place)| state.put(item, place));
+    0
+}
+
+/// Any cluster that takes it.
+fn stray(state: &mut State<'_>, item: usize, dice: &mut Dice) {
+    let field = state.field(item, None, true);
+    let candidates = state.candidates(item, &field, NOWHERE, true);
+    let start = dice.roll(candidates.len());
+    let ring = (0..candidates.len()).map(|at| candidates[(start + at) % candidates.len()].1 as usize);
+    let mut ring = ring.take(TAKEN_MAX);
+    let place = ring.find(|member| state.can(item, *member));
+    state.put(item, place);
+}
+
+/// What components add together; what two of them share counts once.
+pub(super) fn sum(state: &State<'_>, items: &[usize]) -> i64 {
+    let mut sum = 0i64;
+    for &item in items {
+        let Some(member) = state.place(item) else {
+            let lost = if state.problem.runs(item) { EVICTED } else { LOST };
+            sum = sum.saturating_add(lost);
+            continue;
+        };
+        sum = sum.saturating_add(state.own(item, member).unwrap_or(0));
+        for call in &state.problem.items[item].calls {
+            let Some(there) = state.place(call.other) else { continue };
+            if call.outgoing || !items.contains(&call.other) {
+                let trip = state.problem.latencies.between(member, there);
+                sum = sum.saturating_add(state.problem.scales(item).communication(trip));
+            }
+        }
+    }
+    sum
+}

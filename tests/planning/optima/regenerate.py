@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Draws instances and solves them to the optimum with HiGHS: `pip install highspy`, then `regenerate.py`.
+
+It shares no code with the planner: the values are computed anew from the documented objective function, so that
+an optimum that the planner reaches to the last millionth also proves that both read the same sum. Each cluster
+has one node, where the sum of what is requested is all there is to packing.
+"""
+
+import json
+import pathlib
+import random
+import sys
+
+import highspy
+
+HERE = pathlib.Path(__file__).parent
+COUNT = 60
+TIERS = ["cloud", "fog", "edge"]
+WORK_MS, TRAFFIC_BITS, COMMUNICATION, MOVE = 250.0, 25e6, 0.05, 0.05
+SECONDS_MAX = 120.0
+
+
+def draw(seed):
+    """An instance; later ones are larger and tighter."""
+    rng = random.Random(seed)
+    clusters, components = 3 + seed % 7, 5 + (seed % COUNT * 26) // COUNT
+    regions = [f"r{n}" for n in range(2 + seed % 3)]
+    trips = {a: {b: rng.randint(5, 60) for b in regions if b > a} for a in regions}
+    instance = {"clusters": [], "apps": [], "trips": trips}
+    tightness = rng.choice([1.15, 1.3, 1.6, 2.5])
+    left, app = components, 0
+    while left:
+        size = min(left, rng.randint(3, 8))
+        weights = [rng.randint(1, 10), rng.randint(0, 10), rng.randint(0, 10)]
+        parts = []
+        for n in range(size):
+            calls = []
+            for other in range(n):
+                if other == n - 1 or rng.random() < 0.15:
+                    limit = rng.choice([None, None, None, None, 30, 45])
+                    calls.append({"to": other, "limit": limit})
+            home = rng.randrange(clusters) if rng.random() < 0.25 else None
+            parts.append({
+                "tiers": sorted(rng.sample(TIERS, rng.choice([2, 3, 3]))),
+                "regions": sorted(rng.sample(regions, len(regions) - 1)) if rng.random() < 0.15 else [],
+                "replicas": rng.randint(1, 3), "milli": 100 * rng.randint(2, 12), "mebi": 128 * rng.randint(1, 12),
+                "calls": calls, "home": home,
+            })
+        instance["apps"].append({"weights": weights, "components": parts})
+        left, app = left - size, app + 1
+    every = [c for a in instance["apps"] for c in a["components"]]
+    cpu = sum(c["replicas"] * c["milli"] for c in every) * tightness / clusters
+    memory = sum(c["replicas"] * c["mebi"] for c in every) * tightness / clusters
+    for n in range(clusters):
+        instance["clusters"].append({
+            "tier": TIERS[n % 3] if n < 3 else rng.choice(TIERS), "region": rng.choice(regions),
+            "milli": int(cpu * rng.uniform(0.7, 1.5)), "mebi": int(memory * rng.uniform(0.8, 1.6)),
+            "price_milli": rng.randint(50, 9000), "energy_micro": rng.randint(1500, 5000),
+            "bandwidth_mega": 250 * rng.randint(1, 40),
+        })
+    settle(instance, rng)
+    return instance
+
+
+def settle(instance, rng):
+    """What runs must be allowed to run where it does, and fit beside the rest that runs there."""
+    free = [[c["milli"], c["mebi"]] for c in instance["clusters"]]
+    for app in instance["apps"]:
+        for part in app["components"]:
+            home = part["home"]
+            if home is None:
+                continue
+            need = [part["replicas"] * part["milli"], part["replicas"] * part["mebi"]]
+            fits = all(n <= f for n, f in zip(need, free[home]))
+            calls = any(c["limit"] for c in part["calls"])
+            called = any(c["limit"] for p in app["components"] for c in p["calls"])
+            if calls or called or not fits or not admits(instance, part, home):
+                part["home"] = None
+                continue
+            free[home] = [f - n for n, f in zip(need, free[home])]
+
+
+def admits(instance, part, at):
+    cluster = instance["clusters"][at]
+    return cluster["tier"] in part["tiers"] and (not part["regions"] or cluster["region"] in part["regions"])
+
+
+def micro(value):
+    return int(value * 1e6 + 0.5)
+
+
+def own(app, part, cluster):
+    energy, cost, performance = (w / sum(app["weights"]) for w in app["weights"])
+    share = max(part["milli"] / cluster["milli"], part["mebi"] / cluster["mebi"], 1 / 110)
+    kwh = part["replicas"] * part["milli"] / 1000 * cluster["energy_micro"] / 1e6
+    money = part["replicas"] * cluster["price_milli"] / 1000 * share
+    request = WORK_MS / (cluster["milli"] / 1000) + TRAFFIC_BITS / (cluster["bandwidth_mega"] * 1e6) * 1000
+    return micro(energy * kwh / 0.001) + micro(cost * money / 1.0) + micro(performance * request / 100.0)
+
+
+def trip(instance, a, b):
+    if a == b:
+        return 0
+    x, y = sorted([instance["clusters"][a]["region"], instance["clusters"][b]["region"]])
+    return 2 if x == y else instance["trips"][x][y]
+
+
+def solve(instance):
+    """The optimum in millionths, or `None` where not everything finds a place or time runs out."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("time_limit", SECONDS_MAX)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("threads", 1)
+    clusters = range(len(instance["clusters"]))
+    parts = [(a, p) for a in instance["apps"] for p in a["components"]]
+    x, first = {}, {}
+    for i, (app, part) in enumerate(parts):
+        first.setdefault(id(app), i)
+        for m in clusters:
+            c = instance["clusters"][m]
+            if admits(instance, part, m) and part["milli"] <= c["milli"] and part["mebi"] <= c["mebi"]:
+                cost = own(app, part, c)
+                if part["home"] is not None and part["home"] != m:
+                    cost += micro(MOVE)
+                x[i, m] = solver.addVariable(lb=0, ub=1, obj=cost / 1e6, type=highspy.HighsVarType.kInteger)
+        options = [x[i, m] for m in clusters if (i, m) in x]
+        if not options:
+            return None
+        solver.addConstr(sum(options) == 1)
+    for i, (app, part) in enumerate(parts):
+        performance = app["weights"][2] / sum(app["weights"])
+        for call in part["calls"]:
+            j = first[id(app)] + call["to"]
+            flow = {}
+            for m in clusters:
+                for n in clusters:
+                    far = call["limit"] is not None and trip(instance, m, n) > call["limit"]
+                    if (i, m) in x and (j, n) in x and not far:
+                        cost = micro((performance + COMMUNICATION) / 100.0 * trip(instance, m, n))
+                        flow[m, n] = solver.addVariable(lb=0, ub=1, obj=cost / 1e6)
+            for m in clusters:
+                if (i, m) in x:
+                    solver.addConstr(sum((flow[k] for k in flow if k[0] == m), 0 * x[i, m]) == x[i, m])
+                if (j, m) in x:
+                    solver.addConstr(sum((flow[k] for k in flow if k[1] == m), 0 * x[j, m]) == x[j, m])
+    for m in clusters:
+        for name in ["milli", "mebi"]:
+            # What runs keeps its room until it is gone, wherever it goes.
+            room = instance["clusters"][m][name]
+            room -= sum(p["replicas"] * p[name] for _, p in parts if p["home"] == m)
+            terms = [p["replicas"] * p[name] * x[i, m] for i, (_, p) in enumerate(parts)
+                     if (i, m) in x and p["home"] != m]
+            if terms:
+                solver.addConstr(sum(terms) <= room)
+    solver.minimize()
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        return None
+    return round(solver.getInfo().objective_function_value * 1e6)
+
+
+def main():
+    found, seed = 0, 0
+    while found < COUNT:
+        instance = draw(seed)
+        optimum = solve(instance)
+        print(seed, optimum, file=sys.stderr, flush=True)
+        if optimum is not None:
+            text = json.dumps({"optimum": optimum, **instance}, separators=(",", ":"))
+            (HERE / f"{found:02}.json").write_text(text + "\n")
+            found += 1
+        seed += 1
+
+
+if __name__ == "__main__":
+    main()
