@@ -1,7 +1,7 @@
 # The commands of every day. `make` alone lists them.
 
 CARGO   := cargo
-CLASSES ?= planning properties integration e2e tidy
+CLASSES ?= planning properties simulation integration e2e tidy
 export CARGO_TERM_COLOR ?= always
 
 .PHONY: help demo test soak setup check fix gen bench dist
@@ -21,6 +21,8 @@ test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes
 
 soak: ## The same with far larger numbers: hours
 	QONNECT_CRASH_CASES=200000 $(CARGO) test --workspace --locked --lib -- crash
+	QONNECT_FENCING=all $(CARGO) test --workspace --locked --test properties -- fencing
+	QONNECT_SIMULATION_SEEDS=10000 $(CARGO) test --workspace --locked --test simulation
 
 setup: ## Install what tests need: Debian packages and a Kubernetes control plane
 	tests/control-plane/install.sh

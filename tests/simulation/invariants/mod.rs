@@ -1,0 +1,26 @@
+//! What must hold, one file each. A check looks at the whole history of a run.
+
+use crate::world::World;
+
+mod commits_and_intents_agree;
+mod epochs_never_decrease;
+mod knowledge_is_linearizable;
+mod moves_have_causes;
+mod nothing_older_after_a_barrier;
+mod releases_never_go_back;
+mod reports_are_kept;
+
+pub(crate) type Check = fn(&World) -> Result<(), String>;
+
+pub(crate) const ALL: [(&str, Check); 7] = [
+    ("epochs never decrease along the branch", epochs_never_decrease::check),
+    ("nothing older is published after a barrier", nothing_older_after_a_barrier::check),
+    (
+        "every commit is known to the Knowledge Base, and the other way round",
+        commits_and_intents_agree::check,
+    ),
+    ("no acknowledged report is lost", reports_are_kept::check),
+    ("the Knowledge Base is linearizable", knowledge_is_linearizable::check),
+    ("no agent accepts an older release", releases_never_go_back::check),
+    ("no component moves without a cause", moves_have_causes::check),
+];

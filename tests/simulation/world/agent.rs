@@ -1,0 +1,276 @@
+//! The shell of an agent, played: a cluster that holds objects, and the real core beside it.
+
+use std::collections::BTreeMap;
+
+use qonnect_agent_core::inventory::Inventory;
+use qonnect_agent_core::prune::Limits;
+use qonnect_agent_core::release::{Mark, verify};
+use qonnect_agent_core::state::{Deleted, Problem, State};
+use qonnect_core::knowledge::{Answer, Change};
+use qonnect_schema::api::{Registration, Report};
+use qonnect_schema::documents::snapshot::{AppliedRelease, Node, Resources};
+use qonnect_schema::manifest::ObjectId;
+use qonnect_schema::units::{Bytes, Cpu};
+use serde_json::{Value, json};
+
+use super::faults::Fault;
+use super::reads::{Operation, Outcome, number};
+use super::{Call, Ms, World};
+
+const BEAT_MS: Ms = 5_000;
+const SYNC_MS: Ms = 2_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Agent {
+    pub(crate) cluster: String,
+    runs: bool,
+    state: State,
+    /// On its disk.
+    pub(crate) mark: Mark,
+    commit: String,
+    applied: Option<AppliedRelease>,
+    /// Each start outranks the one before.
+    incarnation: u64,
+    seq: u64,
+    registered: bool,
+    pub(super) cut_off_until: Ms,
+    /// What the API server holds.
+    pub(crate) objects: BTreeMap<ObjectId, Value>,
+    version: u64,
+    refused: String,
+    /// Reports that a lead has acknowledged: when, incarnation and seq.
+    pub(crate) acknowledged: Vec<(Ms, u64, u64)>,
+    /// Every mark that it has ever accepted.
+    pub(crate) accepted: Vec<Mark>,
+}
+
+impl Agent {
+    pub(super) fn new(cluster: &str) -> Self {
+        Self { cluster: cluster.into(), ..Self::default() }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.runs = false;
+    }
+}
+
+impl World {
+    pub(super) fn start_agent(&mut self, number: usize) {
+        let now = self.now;
+        let agent = &mut self.agents[number];
+        if agent.runs {
+            return;
+        }
+        let inventory: Inventory = agent.state.inventory().clone();
+        agent.state = State::new(inventory, Limits::default());
+        for (id, object) in &agent.objects {
+            agent.state.observe(id, object);
+        }
+        (agent.runs, agent.registered, agent.seq, agent.incarnation) = (true, false, 0, now + 1);
+        agent.commit.clear();
+        self.after(10, Call::Beat(number));
+        self.after(20, Call::Sync(number));
+    }
+
+    fn is_connected(&self, number: usize) -> bool {
+        let agent = &self.agents[number];
+        agent.runs && agent.cut_off_until <= self.now
+    }
+
+    pub(super) fn beat(&mut self, number: usize) {
+        if !self.agents[number].runs {
+            return;
+        }
+        let pause = self.about(BEAT_MS);
+        self.after(pause, Call::Beat(number));
+        if self.is_connected(number) {
+            let cluster = self.agents[number].cluster.clone();
+            self.heard(&cluster);
+            self.after(5, Call::Report(number));
+        }
+    }
+
+    /// Pulls, checks, applies and prunes.
+    pub(super) fn sync(&mut self, number: usize) {
+        if !self.agents[number].runs {
+            return;
+        }
+        let pause = self.about(SYNC_MS);
+        self.after(pause, Call::Sync(number));
+        if self.is_connected(number) && self.git.hangs_until <= self.now {
+            self.pull(number);
+        }
+        self.apply(number);
+        self.prune(number);
+        self.after(5, Call::Report(number));
+    }
+
+    fn pull(&mut self, number: usize) {
+        let agent = &mut self.agents[number];
+        let Some((commit, tree)) =
+            self.git.folder(&agent.cluster).filter(|(commit, _)| *commit != agent.commit)
+        else {
+            return;
+        };
+        let before = agent.state.release().map(|release| release.objects.clone()).unwrap_or_default();
+        let line = match verify(&tree, &agent.cluster, &agent.mark, &before) {
+            Ok(release) => {
+                agent.commit = commit;
+                agent.refused.clear();
+                let mark = release.mark();
+                let news = mark != agent.mark;
+                agent.mark = mark;
+                agent.accepted.push(agent.mark.clone());
+                agent.state.adopt(release);
+                let objects: Vec<_> = agent.objects.iter().map(|(id, o)| (id.clone(), o.clone())).collect();
+                for (id, object) in objects {
+                    agent.state.observe(&id, &object);
+                }
+                news.then(|| format!("{} accepts generation {}", agent.cluster, agent.mark.generation))
+            }
+            Err(refusal) => {
+                let why = refusal.to_string();
+                let news = why != agent.refused;
+                agent.refused.clone_from(&why);
+                news.then(|| format!("{} refuses: {why}", agent.cluster))
+            }
+        };
+        if let Some(line) = line {
+            self.tell(line);
+        }
+    }
+
+    fn apply(&mut self, number: usize) {
+        let now = self.now;
+        let stages = self.agents[number].state.to_apply(now);
+        self.agents[number].state.register(&stages);
+        for apply in stages.iter().flatten() {
+            let fails = self.unlucky(15);
+            if fails {
+                self.met(Fault::ApplyFailed);
+            }
+            let agent = &mut self.agents[number];
+            agent.state.applying(apply);
+            if fails {
+                let problem = Problem { reason: "Busy".into(), message: "try again".into(), transient: true };
+                agent.state.failed(&apply.desired.id, problem, now);
+                continue;
+            }
+            agent.version += 1;
+            let object = live(apply.desired.object(), agent.version);
+            agent.state.applied(apply, &object, now);
+            agent.objects.insert(apply.desired.id.clone(), object);
+        }
+    }
+
+    fn prune(&mut self, number: usize) {
+        let (now, agent) = (self.now, &mut self.agents[number]);
+        for deletion in agent.state.to_delete(now) {
+            agent.objects.remove(&deletion.id);
+            agent.state.deleted(&deletion, Deleted::Gone, now);
+        }
+        if agent.state.is_complete() && agent.state.release().is_some() {
+            let Mark { epoch, generation, digest } = agent.state.mark();
+            let commit = agent.commit.clone();
+            agent.applied = Some(AppliedRelease { generation, epoch, digest, commit });
+        }
+    }
+
+    /// To any lead, which forwards it.
+    pub(super) fn report(&mut self, number: usize) {
+        let served = self.group.leader.is_some_and(|leader| self.leads[leader.lead].serves(self.now));
+        if !self.is_connected(number) || !served {
+            return;
+        }
+        let agent = &mut self.agents[number];
+        let cluster = agent.cluster.clone();
+        let change = match agent.registered {
+            false => {
+                let version = || "1".to_owned();
+                let registration = Registration {
+                    incarnation: agent.incarnation,
+                    agent_version: version(),
+                    kubernetes_version: version(),
+                };
+                Change::Register { cluster, registration }
+            }
+            true => {
+                let report = Report {
+                    incarnation: agent.incarnation,
+                    seq: agent.seq + 1,
+                    nodes: Some(vec![node()]),
+                    release: agent.applied.clone(),
+                    components: agent.state.components(&Default::default()),
+                    stalled: agent.refused.clone(),
+                    ..Report::default()
+                };
+                if !self.group.knowledge.learns_from(&cluster, &report) {
+                    return;
+                }
+                Change::Report { cluster, report: Box::new(report) }
+            }
+        };
+        self.send(number, change);
+    }
+
+    fn send(&mut self, which: usize, change: Change) {
+        let lost = self.unlucky(15);
+        if lost {
+            self.met(Fault::ReportLost);
+            if self.rng.bool() {
+                return;
+            }
+        }
+        let command = self.group.command(self.clock(), change);
+        let answer = self.commit(&command);
+        let wrote = match &command.change {
+            Change::Report { report, .. } => number(report.incarnation, report.seq),
+            _ => number(self.agents[which].incarnation, 0),
+        };
+        let applied = matches!(answer, Answer::Done | Answer::Unchanged);
+        if applied || lost {
+            let ended = (!lost).then_some(self.now);
+            let operation = Operation { began: self.now, ended, outcome: Outcome::Wrote(wrote) };
+            let cluster = self.agents[which].cluster.clone();
+            self.reads.operations.entry(cluster).or_default().push(operation);
+        }
+        if lost {
+            // Logged, but the agent does not hear of it: it says the same again.
+            return;
+        }
+        let now = self.now;
+        let agent = &mut self.agents[which];
+        match (&command.change, answer) {
+            (_, Answer::Unregistered) => agent.registered = false,
+            (Change::Register { .. }, Answer::Superseded) => agent.incarnation += 1,
+            (Change::Register { .. }, _) => agent.registered = true,
+            (Change::Report { report, .. }, Answer::Done | Answer::Unchanged) => {
+                agent.seq = report.seq;
+                agent.acknowledged.push((now, report.incarnation, report.seq));
+            }
+            _ => agent.seq += 1,
+        }
+    }
+}
+
+/// As an API server and its controllers leave it.
+fn live(mut object: Value, version: u64) -> Value {
+    object["metadata"]["resourceVersion"] = version.to_string().into();
+    object["metadata"]["generation"] = 1.into();
+    if object["kind"] == "Deployment" {
+        object["status"] = json!({
+            "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+            "conditions": [{"type": "Available", "status": "True"}],
+        });
+    }
+    if object["kind"] == "Namespace" {
+        object["status"] = json!({"phase": "Active"});
+    }
+    object
+}
+
+fn node() -> Node {
+    let allocatable =
+        Resources { cpu: Cpu(8_000), memory: Bytes(16 << 30), storage: Bytes(100 << 30), pods: 110 };
+    Node { name: "node".into(), allocatable, ready: true, ..Node::default() }
+}

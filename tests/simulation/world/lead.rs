@@ -1,0 +1,288 @@
+//! The shell of a lead, played: it carries out what the real core wants.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qonnect_core::knowledge::liveness::Liveness;
+use qonnect_core::knowledge::{Answer, Change, Command, Knowledge};
+use qonnect_core::lead::{Effect, Event, Lead as Core};
+use qonnect_schema::revision::Revision;
+
+use super::faults::Fault;
+use super::group::{Group, Leadership};
+use super::work::Work;
+use super::{Call, Ms, World};
+
+const FETCH_MS: Ms = 3_000;
+const POLL_MS: Ms = 5_000;
+const TICK_MS: Ms = 500;
+const RETRY_MS: Ms = 200;
+
+#[derive(Debug, Default)]
+pub(crate) struct Lead {
+    runs: bool,
+    /// Each start of the process is one.
+    pub(super) life: u32,
+    core: Core,
+    knowledge: Arc<Knowledge>,
+    /// As this process knows it.
+    leadership: Option<Leadership>,
+    proposals: VecDeque<(Leadership, Command)>,
+    proposing: bool,
+    pub(super) work: VecDeque<Work>,
+    pub(super) working: bool,
+    seen: String,
+    liveness: Liveness,
+    revision: Option<Arc<Revision>>,
+    pub(super) paused_until: Ms,
+    pub(super) cut_off_until: Ms,
+}
+
+impl Lead {
+    pub(super) fn votes(&self, now: Ms) -> bool {
+        self.runs && self.paused_until <= now && !self.is_cut_off(now)
+    }
+
+    pub(super) fn is_cut_off(&self, now: Ms) -> bool {
+        self.cut_off_until > now
+    }
+
+    pub(super) fn serves(&self, now: Ms) -> bool {
+        self.votes(now)
+    }
+
+    /// What it knows, if it still leads and has applied all that was acknowledged.
+    pub(super) fn confirmed(&self, group: &Group, now: Ms) -> Option<&Knowledge> {
+        let leads = group.leader.is_some() && self.leadership == group.leader && self.serves(now);
+        (leads && self.knowledge.index == group.knowledge.index).then_some(&self.knowledge)
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.runs
+    }
+}
+
+impl World {
+    pub(super) fn start_lead(&mut self, number: usize) {
+        let now = self.now;
+        let lead = &mut self.leads[number];
+        if lead.runs {
+            return;
+        }
+        let cut_off_until = lead.cut_off_until;
+        *lead = Lead { runs: true, life: lead.life + 1, cut_off_until, ..Lead::default() };
+        lead.knowledge = self.group.knowledge.clone();
+        let event = Event::Knowledge(lead.knowledge.clone());
+        self.core(number, event);
+        self.at(now + 100, Call::Fetch(number));
+        self.at(now + POLL_MS, Call::Poll(number));
+        self.at(now + TICK_MS, Call::Silence(number));
+        self.at(now + 300, Call::Election);
+    }
+
+    /// What it had asked of the deploy branch goes on without it.
+    pub(super) fn kill_lead(&mut self, number: usize) {
+        let (now, under_way) = (self.now, self.leads[number].work.pop_front());
+        if let Some(Work::Push { commit, .. }) = under_way.filter(|_| self.leads[number].working)
+            && self.rng.bool()
+        {
+            let late = self.about(10_000);
+            self.at(now + late, Call::Late { commit });
+        }
+        let lead = &mut self.leads[number];
+        lead.runs = false;
+        lead.life += 1;
+        if self.group.leader.is_some_and(|leader| leader.lead == number) {
+            self.after(800, Call::Election);
+        }
+    }
+
+    pub(super) fn core(&mut self, number: usize, event: Event) {
+        let clock = self.clock();
+        let lead = &mut self.leads[number];
+        if !lead.runs {
+            return;
+        }
+        let mut effects = lead.core.observe(event);
+        effects.extend(lead.core.decide(clock));
+        for effect in effects {
+            self.carry_out(number, effect);
+        }
+    }
+
+    fn carry_out(&mut self, number: usize, effect: Effect) {
+        let life = self.leads[number].life;
+        match effect {
+            Effect::Propose(change) => self.propose(number, change),
+            Effect::Record(intent) => self.propose(number, Change::Intent(intent)),
+            Effect::Restore(good) => {
+                let effective = self.spec.restore(&good, &self.leads[number].knowledge);
+                let readable = self.git.hangs_until <= self.now;
+                let event = Box::new(Event::Restored(readable.then_some(effective)));
+                self.after(50, Call::Core { lead: number, life, event });
+            }
+            Effect::Show(revision) => self.leads[number].revision = Some(revision),
+            Effect::ReadTip { branch: _, after, asks, expected } => {
+                let pause = after.as_millis() as Ms;
+                let work = Work::Read { asks, expected };
+                self.after(pause, Call::Enqueue { lead: number, life, work });
+            }
+            Effect::Write(draft) => self.enqueue(number, Work::Write(draft)),
+            Effect::Push { intent, commit, base, .. } => {
+                self.enqueue(number, Work::Push { intent, commit, base });
+            }
+            Effect::WakeAt(at) => {
+                let pause = at.duration_since(self.clock()).as_millis().max(0) as Ms;
+                self.after(pause, Call::Core { lead: number, life, event: Box::new(Event::Tick) });
+            }
+        }
+    }
+
+    fn propose(&mut self, number: usize, change: Change) {
+        let command = self.group.command(self.clock(), change);
+        let lead = &mut self.leads[number];
+        let Some(leadership) = lead.leadership else { return };
+        lead.proposals.push_back((leadership, command));
+        if !std::mem::replace(&mut lead.proposing, true) {
+            self.after(5, Call::Propose(number));
+        }
+    }
+
+    /// One proposal after the other, each until its outcome is known.
+    pub(super) fn propose_next(&mut self, number: usize) {
+        if !self.leads[number].runs {
+            return;
+        }
+        let Some((leadership, command)) = self.leads[number].proposals.front().cloned() else {
+            return self.leads[number].proposing = false;
+        };
+        let reachable = !self.leads[number].is_cut_off(self.now);
+        let still = self.group.leader == Some(leadership);
+        if still && !reachable {
+            return self.after(RETRY_MS, Call::Propose(number));
+        }
+        let answered = !self.unlucky(30);
+        if !answered {
+            self.met(Fault::ProposalUnknown);
+            // In the log or not: the same command is proposed again.
+            if self.rng.bool() {
+                self.commit_as(leadership, &command);
+            }
+            return self.after(RETRY_MS, Call::Propose(number));
+        }
+        let answer = self.commit_as(leadership, &command);
+        self.leads[number].proposals.pop_front();
+        let pause = self.about(10);
+        self.after(pause, Call::Propose(number));
+        self.proposed(number, leadership, &command.change, answer);
+    }
+
+    fn proposed(&mut self, number: usize, leadership: Leadership, change: &Change, answer: Option<Answer>) {
+        match (change, answer) {
+            (Change::OpenEpoch { .. }, Some(Answer::Epoch(epoch))) => {
+                self.tell(format!("lead {} leads at {epoch}", leadership.node()));
+                self.learn(number);
+                self.core(number, Event::Leading(epoch));
+            }
+            (Change::Intent(intent), answer) => {
+                let accepted = answer.is_some_and(|answer| answer != Answer::Superseded);
+                if accepted {
+                    self.learn(number);
+                }
+                self.core(number, Event::Recorded { intent: intent.id.clone(), accepted });
+            }
+            (_, Some(_)) => self.learn(number),
+            _ => {}
+        }
+    }
+
+    pub(super) fn learn(&mut self, number: usize) {
+        let lead = &mut self.leads[number];
+        if !lead.runs || lead.knowledge.index >= self.group.knowledge.index || lead.cut_off_until > self.now {
+            return;
+        }
+        lead.knowledge = self.group.knowledge.clone();
+        let event = Event::Knowledge(lead.knowledge.clone());
+        self.core(number, event);
+    }
+
+    pub(super) fn hear_of_leadership(&mut self, number: usize) {
+        let now = self.group.leader.filter(|leader| leader.lead == number);
+        let lead = &mut self.leads[number];
+        if !lead.runs || lead.leadership == now {
+            return;
+        }
+        lead.leadership = now;
+        match now {
+            Some(leadership) => {
+                if let Some(revision) = &lead.revision {
+                    let lease = revision.fleet.lease;
+                    lead.liveness =
+                        Liveness::lead(Duration::from_millis(self.now), &lease, &lead.knowledge.clusters);
+                }
+                let group = self.group.id.clone();
+                let open = Change::OpenEpoch { node: leadership.node(), term: leadership.term, group };
+                self.propose(number, open);
+            }
+            None => {
+                self.tell(format!("lead {} hears that it does not lead", number + 1));
+                self.core(number, Event::Deposed);
+            }
+        }
+    }
+
+    pub(super) fn fetch(&mut self, number: usize) {
+        if !self.leads[number].runs {
+            return;
+        }
+        let pause = self.about(FETCH_MS);
+        self.after(pause, Call::Fetch(number));
+        let newest = self.spec.newest();
+        if self.git.hangs_until > self.now || self.leads[number].seen == newest {
+            return;
+        }
+        let candidate = self.spec.candidate(&newest, self.clock());
+        self.leads[number].seen = newest;
+        self.core(number, Event::Candidate(Box::new(candidate)));
+    }
+
+    pub(super) fn poll(&mut self, number: usize) {
+        if self.leads[number].runs {
+            let pause = self.about(POLL_MS);
+            self.after(pause, Call::Poll(number));
+            self.core(number, Event::Poll);
+        }
+    }
+
+    /// Counts the silence of clusters, as the leader.
+    pub(super) fn count_silence(&mut self, number: usize) {
+        let now = Duration::from_millis(self.now);
+        let lead = &mut self.leads[number];
+        if !lead.runs {
+            return;
+        }
+        let edges = match (&lead.revision, lead.leadership) {
+            (Some(revision), Some(_)) => {
+                let lease = revision.fleet.lease;
+                lead.liveness.tick(now, Duration::from_millis(TICK_MS), &lease, &lead.knowledge.clusters)
+            }
+            _ => Default::default(),
+        };
+        if !edges.is_empty() {
+            self.tell(format!("lead {} finds {edges:?}", number + 1));
+            self.propose(number, Change::Status { clusters: edges });
+        }
+        self.after(TICK_MS, Call::Silence(number));
+    }
+
+    /// A sign of life reaches the leader, through whichever lead took it.
+    pub(super) fn heard(&mut self, cluster: &str) {
+        let now = Duration::from_millis(self.now);
+        let Some(leader) = self.group.leader else { return };
+        let lead = &mut self.leads[leader.lead];
+        if lead.serves(self.now) {
+            lead.liveness.heard(cluster, now);
+        }
+    }
+}
