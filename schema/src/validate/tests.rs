@@ -1,6 +1,7 @@
 //! Bad input of many kinds, and exactly what is found in it.
 
-use cases::{APPLICATION_CASES, FLEET_CASES, WARNING_CASES};
+use cases::APPLICATION_CASES;
+use fleet_cases::{FLEET_CASES, WARNING_CASES};
 
 use super::*;
 use crate::claims::clashes;
@@ -8,6 +9,7 @@ use crate::diagnostic::Severity;
 use crate::tree::Entry;
 
 mod cases;
+mod fleet_cases;
 
 /// A repository without a fault.
 struct Repository(Tree);
