@@ -51,7 +51,7 @@ async fn one_cluster() -> (f64, f64) {
 }
 
 /// The resident memory in MiB once it has stopped changing.
-async fn at_rest(process: u32) -> f64 {
+pub(crate) async fn at_rest(process: u32) -> f64 {
     let mut last = 0;
     loop {
         let now = resident_kib(process);
@@ -67,4 +67,14 @@ fn resident_kib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the agent runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
     line.trim().trim_end_matches(" kB").parse().expect("the kernel writes a number")
+}
+
+/// The processor time that a process has used so far.
+pub(crate) fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the agent runs");
+    // After the name, which may hold anything, in parentheses: state is field 3, user and system time 14 and 15.
+    let (_, rest) = stat.rsplit_once(')').expect("the kernel writes the name so");
+    let ticks: u64 =
+        rest.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }

@@ -3,6 +3,7 @@
 //! `ONLY=pattern` measures the figures whose names contain the pattern.
 
 mod agents;
+mod applies;
 mod elections;
 mod figures;
 mod fleet;
@@ -20,6 +21,7 @@ fn main() {
     planning::measure(&mut figures);
     pushes::measure(&mut figures);
     agents::measure(&mut figures);
+    applies::measure(&mut figures);
     elections::measure(&mut figures);
     figures.print();
 }

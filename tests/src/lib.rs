@@ -9,6 +9,7 @@ pub mod kubelet;
 pub mod git;
 
 pub mod programs;
+pub mod proxy;
 
 pub mod folder;
 pub mod process;

@@ -21,6 +21,8 @@ use super::problem::{IMMUTABLE, conflicts, lasting, problem, transient};
 
 /// One call; a server that is slower than this is as good as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// A watch that says nothing, not even the bookmark of every minute, hangs on a connection that is dead.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the server may take to serve a kind after its definition was applied.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,6 +59,7 @@ impl Cluster {
             })?,
         };
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(SILENCE_MAX);
         Ok(Self { client: Client::try_from(config)?, kinds: Kinds::default() })
     }
 

@@ -30,6 +30,8 @@ pub(super) fn problem(error: &Error) -> Problem {
         403 => lasting("Forbidden", format!("{text}; grant it to the agent, or change what refuses it")),
         404 => lasting("NotFound", text),
         422 if immutable::explains(text) => lasting(IMMUTABLE, immutable::explain(text)),
+        // The API server calls it its own fault, but it is the manifest that its schema does not fit.
+        500 if text.contains("failed to create typed patch object") => lasting("Invalid", text),
         408 | 429 | 500.. => transient("Unavailable", text),
         _ if status.reason.is_empty() => lasting("Refused", text),
         _ => lasting(&status.reason, text),
@@ -56,4 +58,35 @@ pub(super) fn message(error: &(dyn std::error::Error + 'static)) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: u16, reason: &str, message: &str) -> Error {
+        Error::Api(Box::new(Status::failure(message, reason).with_code(code)))
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_somebody_has_to_mend() {
+        for (code, reason, message, word, transient) in [
+            (429, "TooManyRequests", "slow down", "Unavailable", true),
+            (500, "InternalError", "etcdserver: request timed out", "Unavailable", true),
+            (500, "", "failed to create typed patch object: .data.key: expected string", "Invalid", false),
+            (503, "ServiceUnavailable", "apiserver is shutting down", "Unavailable", true),
+            (504, "Timeout", "Timeout: request did not complete", "Unavailable", true),
+            (408, "", "", "Unavailable", true),
+            (409, "Conflict", "the object has been modified", "Conflict", true),
+            (403, "Forbidden", "namespace a is being terminated", "NamespaceTerminating", true),
+            (403, "Forbidden", "exceeded quota: pods", "Forbidden", false),
+            (404, "NotFound", "namespaces \"a\" not found", "NotFound", false),
+            (422, "Invalid", "spec.selector: field is immutable", IMMUTABLE, false),
+            (422, "Invalid", "spec.replicas: must be positive", "Invalid", false),
+            (400, "", "bad", "Refused", false),
+        ] {
+            let found = problem(&refusal(code, reason, message));
+            assert_eq!((found.reason.as_str(), found.transient), (word, transient), "{code} {message}");
+        }
+    }
 }

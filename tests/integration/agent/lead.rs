@@ -1,6 +1,7 @@
 //! Stands in for a lead: hands out one hint, keeps what the agent reports.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,13 +26,15 @@ struct Shared {
     hint: watch::Sender<Option<ReleaseHint>>,
     reports: Mutex<Vec<Report>>,
     registration: Mutex<Option<Registration>>,
+    heartbeat_ms: AtomicU64,
 }
 
 impl Lead {
     pub(super) async fn start(listen: SocketAddr) -> Self {
         let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Shared { heartbeat_ms: HEARTBEAT_MS.into(), ..Shared::default() };
+        let shared = Arc::new(shared);
         let router = Router::new()
             .route("/v1alpha1/clusters/fog/registration", put(register))
             .route("/v1alpha1/clusters/fog/heartbeat", post(heartbeat))
@@ -49,6 +52,11 @@ impl Lead {
         self.shared.hint.send_replace(Some(hint));
     }
 
+    /// How often it wants to hear of the agent.
+    pub(super) fn beat_every(&self, interval: Duration) {
+        self.shared.heartbeat_ms.store(interval.as_millis() as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn registration(&self) -> Option<Registration> {
         self.shared.registration.lock().unwrap().clone()
     }
@@ -56,6 +64,11 @@ impl Lead {
     /// The newest report.
     pub(super) fn report(&self) -> Option<Report> {
         self.shared.reports.lock().unwrap().last().cloned()
+    }
+
+    /// How many have come.
+    pub(super) fn reports(&self) -> usize {
+        self.shared.reports.lock().unwrap().len()
     }
 
     pub(super) fn events(&self) -> Vec<ReportedEvent> {
@@ -78,7 +91,7 @@ impl Shared {
     fn grant(&self) -> Json<Grant> {
         Json(Grant {
             epoch: Epoch { era: 1, term: 1, node: 1 },
-            heartbeat_ms: HEARTBEAT_MS,
+            heartbeat_ms: self.heartbeat_ms.load(Ordering::Relaxed),
             register: false,
             release: self.hint.borrow().clone(),
         })
@@ -98,7 +111,9 @@ async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Hear
     };
     let mut hints = shared.hint.subscribe();
     let wait = hints.wait_for(differs);
-    drop(tokio::time::timeout(Duration::from_millis(HEARTBEAT_MS), wait).await);
+    drop(
+        tokio::time::timeout(Duration::from_millis(shared.heartbeat_ms.load(Ordering::Relaxed)), wait).await,
+    );
     shared.grant()
 }
 

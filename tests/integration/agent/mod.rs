@@ -1,5 +1,10 @@
 //! The agent as a process, against a real API server and a deploy branch over HTTP.
 
+mod faults;
+mod questions;
+mod sequences;
+mod table;
+
 mod lead;
 mod world;
 

@@ -15,6 +15,7 @@ use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
 use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::process::{Process, run_command};
+use qonnect_tests::proxy::Proxy;
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::{folder, programs};
 use serde_json::{Value, json};
@@ -94,6 +95,51 @@ impl World {
         let mut command = Command::new(programs::agent());
         command.arg("--config").arg(self.folder.join("agent.yaml"));
         self.agent = Some(Process::start("agent", command, &self.folder.join("agent.log")).unwrap());
+    }
+
+    /// From the next start on the agent reaches the API server and Git through these only.
+    pub(super) async fn through_proxies(&self) -> (Proxy, Proxy) {
+        let mut kubeconfig: Value =
+            serde_json::from_slice(&std::fs::read(self.plane.kubeconfig_path()).unwrap()).unwrap();
+        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
+        let address = server.as_str().unwrap().trim_start_matches("https://").parse().unwrap();
+        let (api, git) = (Proxy::start(address).await, Proxy::start(self.address).await);
+        *server = format!("https://{}", api.address).into();
+        let path = self.folder.join("kubeconfig");
+        std::fs::write(&path, kubeconfig.to_string()).unwrap();
+        self.configure(|config| {
+            config["kubeconfig"] = path.to_str().into();
+            config["repository"]["url"] = format!("http://{}/fleet.git", git.address).into();
+        });
+        (api, git)
+    }
+
+    /// Waits until the agent has reported so often since now, or has said nothing for a while.
+    pub(super) async fn some_words_of_the_agent(&self, reports: usize) {
+        let since = self.lead.reports();
+        let told = async {
+            while self.lead.reports() < since + reports {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(300), told).await.ok();
+    }
+
+    /// Changes the agent's configuration for its next start.
+    pub(super) fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.folder.join("agent.yaml");
+        let mut config = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        change(&mut config);
+        std::fs::write(file, config.to_string()).unwrap();
+    }
+
+    /// What the agent answers when it is asked instead of run: its status and what it wrote.
+    pub(super) fn ask(&self, question: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(programs::agent());
+        command.arg("--config").arg(self.folder.join("agent.yaml")).arg(question);
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
     pub(super) fn stop_agent(&mut self) {
@@ -198,6 +244,24 @@ impl World {
         .await
     }
 
+    /// The same, whatever the reason.
+    pub(super) async fn unhealthy(&self, component: &str, health: Health) -> ComponentStatus {
+        self.reported(&format!("{component} {health:?}"), |report| {
+            let found = report.components.iter().find(|status| status.component == component);
+            found.filter(|status| status.health == health).cloned().ok_or(format!("{found:?}"))
+        })
+        .await
+    }
+
+    /// Waits until a component is not reported any more.
+    pub(super) async fn without(&self, component: &str) {
+        self.reported(&format!("no {component}"), |report| {
+            let found = report.components.iter().find(|status| status.component == component);
+            found.is_none().then_some(()).ok_or(format!("{found:?}"))
+        })
+        .await;
+    }
+
     /// Waits for an event of a reason whose message contains `text`.
     pub(super) async fn event(&self, reason: &str, text: &str) {
         wait_for(&format!("event {reason}: {text}"), PATIENCE, async || {
@@ -212,7 +276,9 @@ impl World {
     pub(super) fn api(&self, kind: &str) -> Api<DynamicObject> {
         let resource = resource(kind);
         match kind {
-            NAMESPACE | DEFINITION => Api::all_with(self.client.clone(), &resource),
+            _ if CLUSTER_SCOPED.iter().any(|scoped| kind.starts_with(scoped)) => {
+                Api::all_with(self.client.clone(), &resource)
+            }
             _ => Api::namespaced_with(self.client.clone(), "shop", &resource),
         }
     }
@@ -225,7 +291,7 @@ impl World {
     pub(super) async fn until(&self, what: &str, mut look: impl AsyncFnMut() -> bool) {
         wait_for(what, PATIENCE, async || match look().await {
             true => Ok(()),
-            false => Err(self.agent_log()),
+            false => Err(format!("{:#?}\n{}", self.lead.events(), self.agent_log())),
         })
         .await;
     }
@@ -235,6 +301,10 @@ pub(super) const CONFIG_MAP: &str = "ConfigMap.v1.";
 pub(super) const DEPLOYMENT: &str = "Deployment.v1.apps";
 pub(super) const NAMESPACE: &str = "Namespace.v1.";
 pub(super) const DEFINITION: &str = "CustomResourceDefinition.v1.apiextensions.k8s.io";
+
+/// The kinds of the scenarios that live in no namespace.
+const CLUSTER_SCOPED: [&str; 3] =
+    ["Namespace.", "CustomResourceDefinition.", "ValidatingWebhookConfiguration."];
 
 fn resource(kind: &str) -> ApiResource {
     let mut parts = kind.splitn(3, '.');

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
-use super::{
-    BACKOFF_MAX_MS, Live, NEVER, PEACE_MS, REPAIRS_AT_ONCE, Repairs, State, Trouble, backoff_ms, suspend,
-};
+use super::{Live, NEVER, PEACE_MS, REPAIRS_AT_ONCE, Repairs, State, Trouble, backoff_ms, suspend};
 use crate::drift;
 use crate::health::Assessment;
 use crate::release::{Desired, Owner};
@@ -270,7 +268,9 @@ impl State {
                 }
                 let problem =
                     Problem { reason: "Occupied".into(), message: format!("it holds {by}"), transient: true };
-                let trouble = Trouble { problem, failures: 1, not_before: now + BACKOFF_MAX_MS };
+                // Often it is only something that is still on its way out.
+                let failures = self.troubles.get(id).map_or(0, |trouble| trouble.failures) + 1;
+                let trouble = Trouble { problem, failures, not_before: now + backoff_ms(failures) };
                 self.troubles.insert(id.clone(), trouble);
             }
             Deleted::Failed(problem) => self.failed(id, problem, now),
