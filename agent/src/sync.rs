@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use qonnect_agent_core::inventory::SHARDS;
-use qonnect_agent_core::state::{Apply, Deletion, Problem, State};
+use qonnect_agent_core::state::{Apply, Deleted, Deletion, Problem, State};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -141,12 +141,15 @@ async fn delete(shared: &Shared, cluster: &Cluster) -> usize {
         if deletions.is_empty() {
             break;
         }
-        count += deletions.len();
-        stream::iter(deletions)
-            .for_each_concurrent(PARALLEL, |deletion| async move {
+        count += stream::iter(deletions)
+            .map(|deletion| async move {
                 let outcome = cluster.delete(&deletion).await;
+                let ended = matches!(outcome, Deleted::Gone | Deleted::Kept(_));
                 shared.state().deleted(&deletion, outcome, shared.now());
+                usize::from(ended)
             })
+            .buffer_unordered(PARALLEL)
+            .fold(0, |ended, one| async move { ended + one })
             .await;
     }
     count

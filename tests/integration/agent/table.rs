@@ -329,8 +329,13 @@ async fn each_kind_is_applied_judged_kept_in_place_and_pruned() {
         wanted.components.iter().map(|(app, component, _)| (*app, *component)).collect();
     world.publish(&Wanted { components: vec![], removals: gone });
     // Nobody plays the controller that lets claims go.
-    let status = world.component("claim", Health::Terminating, "Terminating").await;
-    assert!(status.message.contains("kubernetes.io/pvc-protection"), "{}", status.message);
+    world
+        .reported("the finalizer is named", |report| {
+            let found = report.components.iter().find(|status| status.component == "claim");
+            let named = found.is_some_and(|status| status.message.contains("kubernetes.io/pvc-protection"));
+            named.then_some(()).ok_or(format!("{found:?}"))
+        })
+        .await;
     merge(&world, CLAIM, "claim", json!({"metadata": {"finalizers": null}})).await;
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     world.until("the namespace is gone", async || namespaces.get_opt("shop").await.unwrap().is_none()).await;

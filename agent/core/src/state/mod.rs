@@ -43,8 +43,9 @@ pub struct State {
     previous: BTreeMap<ObjectId, Arc<[u8]>>,
     /// Namespaces that somebody else made: used, never changed.
     others: BTreeSet<ObjectId>,
-    /// Deletions that are accepted but not done.
-    deleting: BTreeSet<ObjectId>,
+    /// Deletions that are accepted but not done, and when to look again: the word of a watch may come before the
+    /// answer to the deletion, and some kinds are not watched.
+    deleting: BTreeMap<ObjectId, Going>,
     /// What the guard keeps.
     kept: Vec<String>,
     /// What a list that is under way has shown so far, by group and kind.
@@ -71,6 +72,13 @@ struct Live {
 struct Trouble {
     problem: Problem,
     failures: u32,
+    not_before: u64,
+}
+
+/// How often a deletion was looked after, and when it is next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Going {
+    looks: u32,
     not_before: u64,
 }
 
@@ -192,7 +200,7 @@ impl State {
 
     /// An object is not there any more, or does not carry our label any more.
     pub fn gone(&mut self, id: &ObjectId) -> bool {
-        let waited_for = self.deleting.remove(id);
+        let waited_for = self.deleting.remove(id).is_some();
         self.live.remove(id).is_some() || waited_for
     }
 
@@ -211,7 +219,7 @@ impl State {
         let Some(seen) = self.lists.remove(&(group.into(), kind.into())) else { return false };
         let of_kind = |id: &&ObjectId| id.group == group && id.kind == kind && !seen.contains(*id);
         let missing: BTreeSet<ObjectId> =
-            self.live.keys().chain(&self.deleting).filter(of_kind).cloned().collect();
+            self.live.keys().chain(self.deleting.keys()).filter(of_kind).cloned().collect();
         for id in &missing {
             self.gone(id);
         }

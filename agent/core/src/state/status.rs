@@ -96,7 +96,7 @@ impl State {
         }
         let live = self.live.get(id).map(|live| &live.assessment);
         match live {
-            Some(assessment) if self.deleting.contains(id) => assessment.clone(),
+            Some(assessment) if self.deleting.contains_key(id) => assessment.clone(),
             // The guard keeps it: it goes on working.
             Some(assessment) if !self.kept.is_empty() => assessment.clone(),
             _ => Assessment::terminating("it is about to be deleted"),

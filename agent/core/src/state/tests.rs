@@ -273,3 +273,20 @@ fn the_namespace_of_somebody_else_is_used_and_left_alone() {
     state.failed(&config("web", "a", "1").id, problem("NotFound"), 0);
     assert_eq!(state.to_apply(0)[0][0].desired.id, desired.id, "it vanished, so it is made anew");
 }
+
+#[test]
+fn a_deletion_whose_end_was_seen_before_its_answer_came_is_looked_after() {
+    let mut state = State::default();
+    let doomed = config("web", "a", "1");
+    state.adopt(release(1, vec![doomed.clone()], &[]));
+    apply_all(&mut state, 1, 0);
+    state.adopt(release(2, vec![], &["web"]));
+    let deletion = state.to_delete(0).remove(0);
+    state.gone(&doomed.id);
+    state.deleted(&deletion, Deleted::Going, 0);
+    assert!(state.to_delete(0).is_empty());
+    let due = state.next_due(0).unwrap();
+    let again = state.to_delete(due).remove(0);
+    state.deleted(&again, Deleted::Gone, due);
+    assert!(state.inventory().is_empty() && state.next_due(due).is_none());
+}

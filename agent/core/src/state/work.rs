@@ -95,7 +95,8 @@ impl State {
         let objects = self.release.iter().flat_map(|release| &release.objects);
         let waiting = objects.filter(|object| self.is_due(object)).map(|object| self.not_before(&object.id));
         let doomed = self.troubles.iter().filter(|(id, _)| !self.wanted.contains_key(id));
-        let all = waiting.chain(doomed.map(|(_, trouble)| trouble.not_before));
+        let going = self.deleting.values().map(|going| going.not_before);
+        let all = waiting.chain(doomed.map(|(_, trouble)| trouble.not_before)).chain(going);
         all.filter(|due| *due > now && *due != NEVER).min()
     }
 
@@ -226,7 +227,8 @@ impl State {
                 kept.push(format!("{id} of {owner} stays although it was removed: {why}"));
                 continue;
             }
-            let waits = self.deleting.contains(&id) || self.is_left_alone(&id);
+            let waits =
+                self.deleting.get(&id).is_some_and(|going| going.not_before > now) || self.is_left_alone(&id);
             if waits || self.not_before(&id) > now || unfinished.contains(&owner) {
                 continue;
             }
@@ -247,7 +249,9 @@ impl State {
             Deleted::Gone => self.forget(owner, id),
             Deleted::Going => {
                 self.troubles.remove(id);
-                self.deleting.insert(id.clone());
+                let going = self.deleting.entry(id.clone()).or_default();
+                going.looks += 1;
+                going.not_before = now + backoff_ms(going.looks);
                 let live = self.live.entry(id.clone()).or_insert_with(Live::unseen);
                 if !live.is_terminating() {
                     live.assessment = Assessment::terminating("it is being deleted");
