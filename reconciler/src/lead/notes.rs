@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::liveness::Liveness;
 use crate::consensus::{Consensus, Note};
 
-/// Goes on until the consensus has ended.
+/// Takes in what they say. It never ends by itself.
 pub(super) async fn run(consensus: Consensus, liveness: Arc<Liveness>, fetch: Arc<Notify>) {
     while let Some(note) = consensus.noted().await {
         match note {
@@ -15,4 +15,6 @@ pub(super) async fn run(consensus: Consensus, liveness: Arc<Liveness>, fetch: Ar
             Note::SpecMoved => fetch.notify_one(),
         }
     }
+    // A lead that is alone has no followers; whoever waits for the end of a lead hears of it from others.
+    std::future::pending::<()>().await;
 }
