@@ -10,4 +10,5 @@ mod git;
 mod group;
 mod kind_clusters;
 mod lead;
+mod recovery;
 mod sim;

@@ -72,6 +72,12 @@ impl World {
 
     /// Starts the lead, or starts it again on what it left behind, and waits until it is ready.
     pub async fn start_lead(&mut self) {
+        self.launch_lead();
+        self.ready_lead().await;
+    }
+
+    /// Starts the lead, which may have a reason not to become ready.
+    pub fn launch_lead(&mut self) {
         let config = json!({
             "name": "lead-1", "node": 1, "data": self.folder.join("lead"), "listen": self.address,
             "repository": {"url": self.host.url(), "branch": "main"},
@@ -79,6 +85,9 @@ impl World {
         let command = configured(programs::qonnect(), &["lead"], &self.folder.join("lead.yaml"), &config);
         self.lead = Some(self.launch("lead", command));
         self.host.tell(&format!("{}/hooks/git", self.url()));
+    }
+
+    pub async fn ready_lead(&mut self) {
         let url = format!("{}/readyz", self.url());
         wait_for("a ready lead", START, async || {
             if let Some(status) = self.lead.as_mut().and_then(Process::ended) {
@@ -96,6 +105,12 @@ impl World {
     /// Ends the lead as a power cut would.
     pub fn kill_lead(&mut self) {
         self.lead = None;
+    }
+
+    /// Takes everything from the lead that it wrote, as a lost disk does.
+    pub fn lose_disk(&mut self) {
+        assert!(self.lead.is_none(), "a lead that runs holds its folder");
+        std::fs::remove_dir_all(self.folder.join("lead")).expect("the lead has left a folder");
     }
 
     /// Starts the agent of a cluster, which it reaches by this kubeconfig.

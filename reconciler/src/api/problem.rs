@@ -30,7 +30,7 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", message)
     }
 
-    pub(super) fn not_ready(message: &str) -> Self {
+    pub(super) fn not_ready(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "NotReady", message)
     }
 }

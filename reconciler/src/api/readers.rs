@@ -148,6 +148,12 @@ pub(super) async fn healthz() -> &'static str {
 /// Ready to serve agents: what they say counts, and the spec branch was read.
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Result<&'static str, Refusal> {
     shared.hears()?;
+    if let Some(origin) = &shared.knowledge().blocked {
+        return Err(Refusal::not_ready(format!(
+            "the deploy branch belongs to the group {}, and nothing is published; the event BranchOfOthers says more",
+            origin.group
+        )));
+    }
     match shared.revision() {
         Some(_) => Ok("ok\n"),
         None => Err(Refusal::not_ready("the spec branch was not read yet")),

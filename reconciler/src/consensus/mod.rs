@@ -70,8 +70,8 @@ pub enum Error {
     #[error("{} belongs to node {holds}, not to node {wanted}; set `node: {holds}` or give another data folder", .folder.display())]
     OtherNode { folder: PathBuf, holds: u64, wanted: u64 },
     #[error(
-        "{} is damaged: {why}; restore {} from a backup, or move it away and start again: the lead then reads \
-         the placements from the deploy branch, and the agents report anew",
+        "{} is damaged: {why}; restore {} from a backup, or move it away and start again: a lead of a group then \
+         learns from the others; one that is alone says how `qonnect raft recover` goes on from the deploy branch",
         .file.display(), .file.parent().unwrap_or(Path::new(".")).display()
     )]
     Damaged { file: PathBuf, why: String },

@@ -15,9 +15,10 @@ pub(super) struct Assets {
 impl Assets {
     /// Looks in `KUBEBUILDER_ASSETS`, as envtest does, then in the cache that `make setup` fills.
     pub(super) fn find() -> Result<Self, String> {
-        let folder = folders().find(|folder| folder.join("kube-apiserver").is_file()).ok_or_else(|| {
+        let there = folders().filter(|folder| folder.join("kube-apiserver").is_file());
+        let folder = there.into_iter().find(serves_custom_resources).ok_or_else(|| {
             format!(
-                "no Kubernetes control plane on this machine: no kube-apiserver in KUBEBUILDER_ASSETS nor in {}; \
+                "no Kubernetes control plane on this machine: no kube-apiserver that serves custom resources in KUBEBUILDER_ASSETS nor in {}; \
                  `make setup` puts one there",
                 cache().join("kubernetes-*").display()
             )
@@ -61,6 +62,17 @@ fn folders() -> impl Iterator<Item = PathBuf> {
     let mut cached: Vec<_> = entries.filter(is_plane).collect();
     cached.sort();
     std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).into_iter().chain(cached.into_iter().rev())
+}
+
+/// As `tests/control-plane/install.sh` tells: an old API server that was built with a newer Go dies at the first
+/// custom resource.
+fn serves_custom_resources(folder: &PathBuf) -> bool {
+    let knows_its_go = || {
+        let mut grep = Command::new("grep");
+        grep.args(["--quiet", "--text", "reflect2/go_above_118.go"]).arg(folder.join("kube-apiserver"));
+        grep.status().is_ok_and(|status| status.success())
+    };
+    minor_version(folder).is_ok_and(|minor| minor >= 23) || knows_its_go()
 }
 
 fn minor_version(folder: &std::path::Path) -> Result<u32, String> {
