@@ -1,6 +1,6 @@
 //! Where the programs of a Kubernetes control plane lie on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The programs, all of one version of Kubernetes.
@@ -16,7 +16,7 @@ impl Assets {
     /// Looks in `KUBEBUILDER_ASSETS`, as envtest does, then in the cache that `make setup` fills.
     pub(super) fn find() -> Result<Self, String> {
         let there = folders().filter(|folder| folder.join("kube-apiserver").is_file());
-        let folder = there.into_iter().find(serves_custom_resources).ok_or_else(|| {
+        let folder = there.into_iter().find(|folder| serves_custom_resources(folder)).ok_or_else(|| {
             format!(
                 "no Kubernetes control plane on this machine: no kube-apiserver that serves custom resources in KUBEBUILDER_ASSETS nor in {}; \
                  `make setup` puts one there",
@@ -66,7 +66,7 @@ fn folders() -> impl Iterator<Item = PathBuf> {
 
 /// As `tests/control-plane/install.sh` tells: an old API server that was built with a newer Go dies at the first
 /// custom resource.
-fn serves_custom_resources(folder: &PathBuf) -> bool {
+fn serves_custom_resources(folder: &Path) -> bool {
     let knows_its_go = || {
         let mut grep = Command::new("grep");
         grep.args(["--quiet", "--text", "reflect2/go_above_118.go"]).arg(folder.join("kube-apiserver"));
@@ -75,7 +75,7 @@ fn serves_custom_resources(folder: &PathBuf) -> bool {
     minor_version(folder).is_ok_and(|minor| minor >= 23) || knows_its_go()
 }
 
-fn minor_version(folder: &std::path::Path) -> Result<u32, String> {
+fn minor_version(folder: &Path) -> Result<u32, String> {
     let program = folder.join("kube-apiserver");
     let output = Command::new(&program)
         .arg("--version")
