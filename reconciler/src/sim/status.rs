@@ -104,6 +104,17 @@ impl Status {
         Self::new(422, "Invalid", message, details)
     }
 
+    /// An update of a custom object without a version; told of the resource where other faults are told of the kind.
+    pub(super) fn unversioned(kind: &Kind, name: &str) -> Self {
+        let message = "Invalid value: 0x0: must be specified for an update".into();
+        let cause = Cause { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion".into() };
+        let message =
+            format!("{} \"{name}\" is invalid: {}: {}", kind.qualified(), cause.field, cause.message);
+        let mut details = named(kind, name);
+        details["causes"] = shown(&[cause]);
+        Self::new(422, "Invalid", message, details)
+    }
+
     pub(super) fn forbidden(kind: &Kind, name: &str, why: &str, causes: Vec<Cause>) -> Self {
         let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified());
         let mut details = named(kind, name);

@@ -197,6 +197,10 @@ fn comparable(value: Value) -> Value {
 fn of_clients(mut owners: Value) -> Value {
     if let Some(list) = owners.as_array_mut() {
         list.retain(|owner| owner["manager"] != "kube-controller-manager");
+        // Before 1.22 nobody owns the status of a custom object.
+        list.retain(|owner| {
+            owner["fieldsV1"].as_object().is_none_or(|set| set.keys().any(|name| name != "f:status"))
+        });
     }
     owners
 }

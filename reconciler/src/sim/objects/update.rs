@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Part, Write, accept, create, defaults, delete, services, validate};
 use crate::sim::fields;
 use crate::sim::state::State;
-use crate::sim::status::{Cause, Status};
+use crate::sim::status::Status;
 use crate::sim::store::Object;
 
 pub(in crate::sim) fn update(
@@ -23,9 +23,7 @@ pub(in crate::sim) fn update(
     accept(write, &mut body)?;
     let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     if write.kind.custom && version.is_empty() {
-        let why = "must be specified for an update";
-        let cause = Cause::invalid("metadata.resourceVersion", &0.into(), why);
-        return Err(Status::invalid(&write.kind, &write.name, vec![cause]));
+        return Err(Status::unversioned(&write.kind, &write.name));
     }
     replace(state, write, &live, body)
 }
