@@ -197,6 +197,10 @@ fn comparable(value: Value) -> Value {
 fn of_clients(mut owners: Value) -> Value {
     if let Some(list) = owners.as_array_mut() {
         list.retain(|owner| owner["manager"] != "kube-controller-manager");
+        // They stand in the order of their times, and a second may end between the same calls to two servers.
+        list.sort_by_cached_key(|owner| {
+            [&owner["manager"], &owner["operation"], &owner["fieldsV1"]].map(Value::to_string)
+        });
         // Before 1.22 nobody owns the status of a custom object.
         list.retain(|owner| {
             owner["fieldsV1"].as_object().is_none_or(|set| set.keys().any(|name| name != "f:status"))
