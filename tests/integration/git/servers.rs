@@ -102,9 +102,12 @@ pub(super) fn local() -> Server {
 pub(super) fn daemon() -> Server {
     let (root, mut server) = Server::new("git-daemon");
     let port = free_port();
-    let mut git = Command::new("git");
+    // The program itself: who ends `git daemon` ends a wrapper, and its child goes on.
+    let mut folder = Command::new("git");
+    folder.arg("--exec-path");
+    let mut git = Command::new(Path::new(run_command(folder).trim()).join("git-daemon"));
     without_configuration(&mut git);
-    git.args(["daemon", "--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1"])
+    git.args(["--export-all", "--enable=receive-pack", "--reuseaddr", "--listen=127.0.0.1"])
         .arg(format!("--port={port}"))
         .arg(format!("--base-path={}", root.join("repositories").display()));
     server.process = Some(listening(Process::start("git daemon", git, &root.join("log")).unwrap(), port));
