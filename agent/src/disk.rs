@@ -1,12 +1,11 @@
 //! What outlives a restart: a whole copy of the last release, and the mark below which nothing is accepted.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use qonnect_agent_core::release::Mark;
-use qonnect_schema::tree::{Entry, Tree};
+use qonnect_schema::api::ReleaseFolder;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error)]
@@ -20,27 +19,6 @@ pub(crate) struct Error {
 /// The error with what the system says.
 pub(crate) fn text(error: &Error) -> String {
     format!("{error} ({})", error.source)
-}
-
-/// A release as it was fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Copy {
-    pub commit: String,
-    /// Contents by path; whatever is no text was refused before.
-    pub files: BTreeMap<String, String>,
-}
-
-impl Copy {
-    pub(crate) fn new(commit: &str, tree: &Tree) -> Self {
-        let text = |entry: &Entry| entry.bytes().and_then(|bytes| String::from_utf8(bytes.into()).ok());
-        let files = tree.iter().filter_map(|(path, entry)| Some((path.clone(), text(entry)?)));
-        Self { commit: commit.into(), files: files.collect() }
-    }
-
-    pub(crate) fn tree(&self) -> Tree {
-        self.files.iter().map(|(path, text)| (path.clone(), Entry::file(text))).collect()
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -73,7 +51,7 @@ impl Disk {
     }
 
     /// The last release; `None` if there is none, or if it is damaged. Its digest is checked by whoever uses it.
-    pub(crate) fn copy(&self) -> Result<Option<Copy>, Error> {
+    pub(crate) fn copy(&self) -> Result<Option<ReleaseFolder>, Error> {
         read(&self.copy_path())
     }
 
@@ -82,7 +60,7 @@ impl Disk {
         write(&self.mark_path(), mark)
     }
 
-    pub(crate) fn save_copy(&self, copy: &Copy) -> Result<(), Error> {
+    pub(crate) fn save_copy(&self, copy: &ReleaseFolder) -> Result<(), Error> {
         write(&self.copy_path(), copy)
     }
 }
@@ -119,11 +97,12 @@ mod tests {
         let disk = Disk::open(folder.path()).unwrap();
         assert_eq!(disk.copy().unwrap(), None);
         assert_eq!(disk.mark().unwrap(), Mark::default());
-        let tree = Tree::from([("release.yaml".to_string(), Entry::file("text"))]);
+        let files = [("release.yaml".to_owned(), "text".to_owned())].into();
+        let kept = ReleaseFolder { commit: "abc".into(), files };
         let mark = Mark { generation: 4, ..Mark::default() };
         disk.save_mark(&mark).unwrap();
-        disk.save_copy(&Copy::new("abc", &tree)).unwrap();
-        assert_eq!(disk.copy().unwrap().unwrap().tree(), tree);
+        disk.save_copy(&kept).unwrap();
+        assert_eq!(disk.copy().unwrap(), Some(kept));
         assert_eq!(disk.mark().unwrap(), mark);
         fs::write(disk.copy_path(), b"{\"commit\":").unwrap();
         assert_eq!(disk.copy().unwrap(), None);

@@ -1,14 +1,16 @@
-//! Releases from the deploy branch: one thread that fetches, verifies and keeps, for git blocks.
+//! Releases of the deploy branch: one thread that fetches, verifies and keeps, for git blocks.
 
 use std::time::Duration;
 
 use qonnect_agent_core::release::{Desired, Mark, Refusal, Verified, verify};
 use qonnect_git::{Depth, Limits, Mirror, Remote};
+use qonnect_schema::api::ReleaseFolder;
 use qonnect_schema::layout;
+use qonnect_schema::tree::Tree;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::disk::{self, Copy, Disk};
+use crate::disk::{self, Disk};
 
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// A cluster's folder: what the lead renders for it, far below what would hurt a small machine.
@@ -50,10 +52,16 @@ pub(crate) struct Source {
 }
 
 struct Request {
-    /// The commit that a lead named; absent for whatever the tip is.
-    commit: Option<String>,
+    from: From,
     held: Mark,
     answer: oneshot::Sender<Result<Fetched, Error>>,
+}
+
+enum From {
+    /// The commit that a lead named; absent for whatever the tip is.
+    Git(Option<String>),
+    /// A lead has read it already.
+    Relay(ReleaseFolder),
 }
 
 /// Ends its thread when it is dropped.
@@ -69,7 +77,7 @@ impl Repository {
         let work = move || {
             let mut reader = Reader { source, disk, mirror: None, kept, before: Vec::new() };
             while let Some(request) = inbox.blocking_recv() {
-                let (result, copy) = match reader.fetch(request.commit.as_deref(), &request.held) {
+                let (result, copy) = match reader.read(request.from, &request.held) {
                     Ok((fetched, copy)) => (Ok(fetched), copy),
                     Err(error) => (Err(error), None),
                 };
@@ -87,12 +95,24 @@ impl Repository {
     }
 
     /// Fetches the release that replaces `held`.
-    pub(crate) async fn fetch(self, commit: Option<String>, held: Mark) -> Result<Fetched, Error> {
+    pub(crate) async fn fetch(&self, commit: Option<String>, held: Mark) -> Result<Fetched, Error> {
+        self.ask(From::Git(commit), held).await
+    }
+
+    /// Takes over what a lead hands on, if it is in order.
+    pub(crate) async fn take(&self, folder: ReleaseFolder, held: Mark) -> Result<Fetched, Error> {
+        self.ask(From::Relay(folder), held).await
+    }
+
+    async fn ask(&self, from: From, held: Mark) -> Result<Fetched, Error> {
         let (answer, result) = oneshot::channel();
-        self.requests.send(Request { commit, held, answer }).await.map_err(|_| Error::Ended)?;
+        self.requests.send(Request { from, held, answer }).await.map_err(|_| Error::Ended)?;
         result.await.map_err(|_| Error::Ended)?
     }
 }
+
+/// A release that goes on the disk.
+type Kept = (Mark, ReleaseFolder);
 
 struct Reader {
     source: Source,
@@ -105,7 +125,26 @@ struct Reader {
 
 impl Reader {
     /// The release, and the copy of it where that is not on the disk yet.
-    fn fetch(&mut self, commit: Option<&str>, held: &Mark) -> Result<(Fetched, Option<(Mark, Copy)>), Error> {
+    fn read(&mut self, from: From, held: &Mark) -> Result<(Fetched, Option<Kept>), Error> {
+        let (commit, tree) = match from {
+            From::Git(commit) => self.fetch(commit.as_deref())?,
+            From::Relay(folder) => (folder.commit.clone(), folder.tree()),
+        };
+        let release = match verify(&tree, &self.source.cluster, held, &self.before) {
+            Ok(release) => release,
+            Err(refusal) => return Err(Error::Refused { commit, refusal }),
+        };
+        self.before.clone_from(&release.objects);
+        let mark = release.mark();
+        if mark != *held {
+            self.disk.save_mark(&mark)?;
+        }
+        let folder =
+            if self.kept.as_ref() == Some(&mark) { None } else { ReleaseFolder::new(&commit, &tree) };
+        Ok((Fetched { commit, release }, folder.map(|folder| (mark, folder))))
+    }
+
+    fn fetch(&mut self, commit: Option<&str>) -> Result<(String, Tree), Error> {
         let Source { remote, branch, cluster } = &self.source;
         let mirror = match &mut self.mirror {
             Some(mirror) => mirror,
@@ -117,20 +156,10 @@ impl Reader {
         };
         let commit = tip.ok_or_else(|| Error::NoBranch { branch: branch.clone() })?;
         let tree = mirror.tree(&commit, &layout::cluster_folder(cluster), &LIMITS)?;
-        let release = match verify(&tree, cluster, held, &self.before) {
-            Ok(release) => release,
-            Err(refusal) => return Err(Error::Refused { commit, refusal }),
-        };
-        self.before.clone_from(&release.objects);
-        let mark = release.mark();
-        if mark != *held {
-            self.disk.save_mark(&mark)?;
-        }
-        let copy = (self.kept.as_ref() != Some(&mark)).then(|| (mark, Copy::new(&commit, &tree)));
-        Ok((Fetched { commit, release }, copy))
+        Ok((commit, tree))
     }
 
-    fn keep(&mut self, copy: Option<(Mark, Copy)>) {
+    fn keep(&mut self, copy: Option<Kept>) {
         let Some((mark, copy)) = copy else { return };
         match self.disk.save_copy(&copy) {
             Ok(()) => self.kept = Some(mark),

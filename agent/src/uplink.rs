@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use qonnect_agent_core::release::Mark;
-use qonnect_schema::api::{Grant, Heartbeat, Problem, Registration, ReleaseHint, Report, ReportedEvent};
-use reqwest::RequestBuilder;
+use qonnect_schema::api::{
+    Grant, Heartbeat, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
+};
+use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
@@ -17,11 +19,14 @@ use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::outbox::Outbox;
+use crate::repository::LIMITS;
 
 /// Until a lead says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// On top of the time that a lead may hold a long poll.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A lead that takes longer to hand a release on is itself waiting for git.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(3);
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -212,18 +217,43 @@ impl Uplink {
             .await
     }
 
+    /// The files of a release that a lead has named, if one hands them on. Git has them all the same.
+    pub(crate) async fn release(&self, commit: &str) -> Option<ReleaseFolder> {
+        let get = |url| self.connection.client().get(url).timeout(RELAY_TIMEOUT);
+        let answer = async {
+            let (_, url) = self.lead("release")?;
+            let mut response = self.send(get(url)).await?;
+            let unreachable = |error: reqwest::Error| Error::Unreachable(text(&error));
+            let mut bytes = Vec::new();
+            while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > LIMITS.total_bytes {
+                    return Err(Error::Unreachable("the release is larger than an agent accepts".into()));
+                }
+            }
+            serde_json::from_slice(&bytes).map_err(|error| Error::Unreachable(error.to_string()))
+        };
+        match answer.await {
+            Ok(folder) => Some(folder).filter(|folder: &ReleaseFolder| folder.commit == commit),
+            Err(error) => {
+                debug!(%error, "the lead does not hand the release on; asking git");
+                None
+            }
+        }
+    }
+
     async fn put(&self, what: &str, body: &impl Serialize) -> Result<Grant, Error> {
         self.call(what, |url| self.connection.client().put(url).json(body).timeout(ANSWER_TIMEOUT)).await
     }
 
     /// Asks the current lead, and turns to the next one if it does not answer.
     async fn call(&self, what: &str, request: impl Fn(Url) -> RequestBuilder) -> Result<Grant, Error> {
-        let current = self.current.load(Ordering::Relaxed);
-        let lead = &self.leads[current % self.leads.len()];
-        let base = lead.as_str().trim_end_matches('/');
-        let url = Url::parse(&format!("{base}/v1alpha1/clusters/{}/{what}", self.cluster))
-            .map_err(|error| Error::Unreachable(error.to_string()))?;
-        let answer = self.send(request(url)).await;
+        let (current, url) = self.lead(what)?;
+        let answer = async {
+            let response = self.send(request(url)).await?;
+            response.json().await.map_err(|error| Error::Unreachable(text(&error)))
+        };
+        let answer = answer.await;
         match &answer {
             Ok(_) => *lock(&self.heard) = Some(Instant::now()),
             // Several calls may fail at once; only the first of them turns.
@@ -237,17 +267,25 @@ impl Uplink {
         answer
     }
 
-    async fn send(&self, mut request: RequestBuilder) -> Result<Grant, Error> {
+    /// The number of the lead that this agent stays with, and where it takes calls of this kind.
+    fn lead(&self, what: &str) -> Result<(usize, Url), Error> {
+        let current = self.current.load(Ordering::Relaxed);
+        let lead = &self.leads[current % self.leads.len()];
+        let base = lead.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}/v1alpha1/clusters/{}/{what}", self.cluster));
+        Ok((current, url.map_err(|error| Error::Unreachable(error.to_string()))?))
+    }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<Response, Error> {
         if let Some(path) = &self.token_file {
             let token = std::fs::read_to_string(path)
                 .map_err(|error| Error::File { path: path.clone(), why: error.to_string() })?;
             request = request.bearer_auth(token.trim());
         }
-        let unreachable = |error: reqwest::Error| Error::Unreachable(text(&error));
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|error| Error::Unreachable(text(&error)))?;
         let status = response.status();
         if status.is_success() {
-            return response.json().await.map_err(unreachable);
+            return Ok(response);
         }
         let message = match response.json::<Problem>().await {
             Ok(problem) => format!("{}: {}", problem.reason, problem.message),

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `PUT /clusters/{name}/registration` | [`Registration`] | [`Grant`] |
 //! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names, and no later than the next heartbeat is due |
+//! | `GET /clusters/{name}/release` | | [`ReleaseFolder`]: what the deploy branch holds for this cluster |
 //! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
 //! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/decisions`, `/hashes`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Decision`], [`StateHash`], [`Event`] |
 //! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
@@ -19,6 +20,8 @@
 //!
 //! Errors are [`Problem`]s.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +31,7 @@ use crate::documents::application::Objectives;
 use crate::documents::placement::{Candidate, Move, Score};
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
+use crate::tree::{Entry, Tree};
 
 /// An agent starts, or has met a lead that does not know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +77,28 @@ pub struct ReleaseHint {
     pub commit: String,
     pub generation: u64,
     pub digest: String,
+}
+
+/// A cluster's folder of the deploy branch at one commit, handed on by a lead, or kept by an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseFolder {
+    pub commit: String,
+    /// Contents by path within the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+impl ReleaseFolder {
+    /// `None` where something is no text: no release holds such files.
+    pub fn new(commit: &str, tree: &Tree) -> Option<Self> {
+        let text = |entry: &Entry| String::from_utf8(entry.bytes()?.into()).ok();
+        let files = tree.iter().map(|(path, entry)| Some((path.clone(), text(entry)?)));
+        Some(Self { commit: commit.into(), files: files.collect::<Option<_>>()? })
+    }
+
+    pub fn tree(&self) -> Tree {
+        self.files.iter().map(|(path, text)| (path.clone(), Entry::file(text))).collect()
+    }
 }
 
 /// The whole state of a cluster, as its agent sees it.

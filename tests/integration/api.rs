@@ -11,6 +11,7 @@ use qonnect::api::client::{Client, Error, Options};
 use qonnect::api::{self, Config, Parts, Server};
 use qonnect::consensus::{self, Consensus};
 use qonnect::lead::liveness::Liveness;
+use qonnect::lead::relay::Relay;
 use qonnect_core::knowledge::Change;
 use qonnect_schema::api::{
     ClusterView, Event, EventSeverity, Grant, Heartbeat, NodeView, Registration, ReleaseHint, Report,
@@ -52,7 +53,13 @@ impl Lead {
         let (fetch, liveness) = (Arc::new(Notify::new()), Arc::new(Liveness::default()));
         let (counter, counted, seen) = (liveness.clone(), consensus.clone(), revision.clone());
         tokio::spawn(async move { counter.run(counted, seen).await });
-        let parts = Parts { consensus: consensus.clone(), revision, fetch: fetch.clone(), liveness };
+        let parts = Parts {
+            consensus: consensus.clone(),
+            revision,
+            fetch: fetch.clone(),
+            liveness,
+            relay: Relay::default(),
+        };
         let server = api::serve(&config, parts).await.unwrap();
         let client = Client::new(&Options { leads: vec![server.url()], ..options.clone() }).unwrap();
         Self { consensus, server, client, fetch, _revision: keep }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use qonnect::api::client::Client;
 use qonnect_schema::Snapshot;
-use qonnect_schema::api::{Grant, Heartbeat, LeadRole, Registration};
+use qonnect_schema::api::{Grant, Heartbeat, LeadRole, Registration, ReleaseFolder};
 use qonnect_tests::leads::{Leads, PATIENCE};
 use qonnect_tests::wait::wait_for;
+use qonnect_tests::world::DEPLOY;
 use reqwest::Method;
 use tokio::task::JoinHandle;
 
@@ -264,6 +265,34 @@ async fn a_cluster_that_speaks_to_a_follower_stays_alive() {
         if status("edge-cost") == "Lost" { Ok(()) } else { Err(status("edge-cost")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_lead_hands_on_what_was_published() {
+    let mut leads = Leads::new("relaying", 3);
+    leads.checkout.copy("example-repo");
+    leads.checkout.push("Bookinfo");
+    leads.start_all().await;
+    let published = wait_for("a release", PATIENCE, async || {
+        leads.checkout.tip(DEPLOY).ok_or("no branch")?;
+        let files = leads.checkout.files(DEPLOY);
+        let cluster = files.iter().find_map(|(path, _)| path.strip_suffix("/release.yaml"));
+        let folder = format!("{}/", cluster.ok_or_else(|| format!("{files:?}\n{}", leads.tails()))?);
+        let own = files.iter().filter_map(|(path, text)| Some((path.strip_prefix(&folder)?, text)));
+        let files: BTreeMap<_, _> = own.map(|(path, text)| (path.to_owned(), text.clone())).collect();
+        Ok((folder, files))
+    });
+    let (folder, published) = published.await;
+    let path = format!("/v1alpha1/{folder}release");
+    for name in leads.names() {
+        let client = leads.client(&[&name]);
+        wait_for(&format!("{name} to hand it on"), PATIENCE, async || {
+            let folder: ReleaseFolder =
+                client.call(Method::GET, &path, &()).await.map_err(|error| error.to_string())?;
+            if folder.files == published { Ok(()) } else { Err(format!("{folder:?} is not {published:?}")) }
+        })
+        .await;
+    }
 }
 
 fn with_short_leases(fleet: &str) -> String {

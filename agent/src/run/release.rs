@@ -32,7 +32,19 @@ impl Agent {
             self.fetch_next = Some(commit);
             return;
         }
-        self.fetching = Some(Box::pin(self.repository.clone().fetch(commit, self.held.clone())));
+        let (repository, uplink, held) = (self.repository.clone(), self.uplink.clone(), self.held.clone());
+        self.fetching = Some(Box::pin(async move {
+            // The lead that named a commit has read it: asking there costs the git host nothing.
+            if let Some(commit) = &commit
+                && let Some(folder) = uplink.release(commit).await
+            {
+                match repository.take(folder, held.clone()).await {
+                    Ok(fetched) => return Ok(fetched),
+                    Err(error) => warn!(%error, "what the lead hands on is not used; asking git"),
+                }
+            }
+            repository.fetch(commit, held).await
+        }));
     }
 
     pub(super) fn fetched(&mut self, fetched: Result<Fetched, repository::Error>) {

@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use qonnect_core::knowledge::{Answer, Change};
-use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseHint, Report};
+use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseFolder, ReleaseHint, Report};
 use qonnect_schema::units::Span;
 use serde::Deserialize;
 
@@ -63,6 +63,22 @@ pub(super) async fn heartbeat(
         tokio::time::timeout(wait, told).await.ok();
     }
     Ok(Json(shared.grant(&cluster, !knows)))
+}
+
+/// What git would give, at the price of one exchange with it for all agents together.
+pub(super) async fn release(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+) -> Result<Json<ReleaseFolder>, Refusal> {
+    let known = shared.knowledge().releases.get(&cluster).cloned();
+    let release = known
+        .ok_or_else(|| Refusal::not_found(format!("nothing was published for cluster `{cluster}` yet")))?;
+    let revision = shared.revision();
+    let branch = revision.as_ref().map(|revision| revision.fleet.branches.deploy.as_str());
+    let branch = branch
+        .ok_or_else(|| Refusal::not_ready("the spec branch was not read yet; try again in a moment"))?;
+    let folder = shared.parts.relay.folder(branch, &cluster, &release.commit).await;
+    folder.map(Json).ok_or_else(|| Refusal::not_ready("this lead waits for git; fetch the deploy branch"))
 }
 
 pub(super) async fn report(

@@ -31,6 +31,7 @@ mod views;
 
 use crate::consensus::Consensus;
 use crate::lead::liveness::Liveness;
+use crate::lead::relay::Relay;
 use access::Access;
 use shared::Shared;
 use tls::Identifying;
@@ -65,6 +66,7 @@ pub struct Parts {
     /// Somebody says that the spec branch has moved.
     pub fetch: Arc<Notify>,
     pub liveness: Arc<Liveness>,
+    pub relay: Relay,
 }
 
 #[derive(Debug, thiserror::Error)]

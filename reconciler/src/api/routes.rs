@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
-    PlacementView, Recovered, Recovery, Registration, Report, RevisionRecord, StateHash,
+    PlacementView, Recovered, Recovery, Registration, ReleaseFolder, Report, RevisionRecord, StateHash,
 };
 use qonnect_schema::{Placement, Snapshot};
 use schemars::JsonSchema;
@@ -84,6 +84,10 @@ fn agent_routes(routes: &mut Routes) {
         ..agent("post", path, "A sign of life.")
     };
     routes.add(operation, post(agents::heartbeat));
+    let folder = routes.schema::<ReleaseFolder>();
+    let path = "/v1alpha1/clusters/{name}/release";
+    let summary = "What the deploy branch holds for a cluster, at the commit that grants name.";
+    routes.add(Operation { answer: Some(folder), ..agent("get", path, summary) }, get(agents::release));
     let path = "/v1alpha1/clusters/{name}/report";
     let operation = Operation {
         body: Some(report),

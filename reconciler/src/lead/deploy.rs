@@ -12,6 +12,7 @@ use qonnect_core::lead::{Event, Pushed, Tip};
 use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
 use qonnect_schema::Origin;
 
+use super::relay;
 use super::run::Events;
 
 /// An exchange with the remote ends after this long, whatever it does.
@@ -32,6 +33,8 @@ pub(super) enum Work {
         commit: String,
         base: Option<String>,
     },
+    /// Reads what an agent wants.
+    HandOn(relay::Wanted),
 }
 
 /// Opens the clone, and works until every sender is gone.
@@ -51,7 +54,9 @@ pub(super) fn start(
         };
         drop(opened.send(Ok(())));
         for work in work {
-            events.send(carry_out(&mut mirror, work));
+            if let Some(event) = carry_out(&mut mirror, work) {
+                events.send(event);
+            }
         }
     };
     thread::Builder::new().name("deploy-branch".into()).spawn(body).expect("the system has threads left");
@@ -59,8 +64,8 @@ pub(super) fn start(
     Ok(sender)
 }
 
-fn carry_out(mirror: &mut Mirror, work: Work) -> Event {
-    match work {
+fn carry_out(mirror: &mut Mirror, work: Work) -> Option<Event> {
+    Some(match work {
         Work::Read { branch, asks, expected } => match read(mirror, &branch, &asks, expected) {
             Ok(Some(tip)) => Event::Tip(Box::new(tip)),
             Ok(None) => Event::TipUnchanged,
@@ -74,7 +79,11 @@ fn carry_out(mirror: &mut Mirror, work: Work) -> Event {
             let result = push(mirror, &branch, &commit, base.as_deref());
             Event::Pushed { intent, result }
         }
-    }
+        Work::HandOn(wanted) => {
+            relay::hand_on(mirror, wanted);
+            return None;
+        }
+    })
 }
 
 fn read(

@@ -18,6 +18,8 @@ mod spec;
 
 mod deploy;
 
+pub mod relay;
+
 mod propose;
 
 mod watch;

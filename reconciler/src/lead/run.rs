@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::effects::{Effects, Gone};
 use super::liveness::Liveness;
+use super::relay::Relay;
 use super::{deploy, notes, propose, spec, watch as watching};
 use crate::api;
 use crate::consensus::{self, Consensus, Leadership};
@@ -89,6 +90,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         revision: shown.clone(),
         fetch: fetch.clone(),
         liveness: liveness.clone(),
+        relay: Relay(Some(deploy.clone())),
     };
     let server = api::serve(&api_config, parts).await?;
 

@@ -1,4 +1,4 @@
-//! Stands in for a lead: hands out one hint, keeps what the agent reports.
+//! Stands in for a lead: hands out one hint and one release, keeps what the agent reports.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::routing::{post, put};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::Epoch;
-use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseHint, Report, ReportedEvent};
+use qonnect_schema::api::{
+    Grant, Heartbeat, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -24,6 +27,7 @@ pub(super) struct Lead {
 #[derive(Default)]
 struct Shared {
     hint: watch::Sender<Option<ReleaseHint>>,
+    release: Mutex<Option<ReleaseFolder>>,
     reports: Mutex<Vec<Report>>,
     registration: Mutex<Option<Registration>>,
     heartbeat_ms: AtomicU64,
@@ -39,6 +43,7 @@ impl Lead {
             .route("/v1alpha1/clusters/fog/registration", put(register))
             .route("/v1alpha1/clusters/fog/heartbeat", post(heartbeat))
             .route("/v1alpha1/clusters/fog/report", put(report))
+            .route("/v1alpha1/clusters/fog/release", get(release))
             .with_state(shared.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, task }
@@ -50,6 +55,11 @@ impl Lead {
 
     pub(super) fn hint(&self, hint: ReleaseHint) {
         self.shared.hint.send_replace(Some(hint));
+    }
+
+    /// What it answers to an agent that asks for its release.
+    pub(super) fn hand_on(&self, folder: ReleaseFolder) {
+        *self.shared.release.lock().unwrap() = Some(folder);
     }
 
     /// How often it wants to hear of the agent.
@@ -120,4 +130,8 @@ async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Hear
 async fn report(State(shared): State<Arc<Shared>>, Json(report): Json<Report>) -> Json<Grant> {
     shared.reports.lock().unwrap().push(report);
     shared.grant()
+}
+
+async fn release(State(shared): State<Arc<Shared>>) -> Result<Json<ReleaseFolder>, StatusCode> {
+    shared.release.lock().unwrap().clone().map(Json).ok_or(StatusCode::NOT_FOUND)
 }

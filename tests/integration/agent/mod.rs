@@ -2,6 +2,7 @@
 
 mod faults;
 mod questions;
+mod relay;
 mod sequences;
 mod table;
 

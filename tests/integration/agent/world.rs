@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use qonnect::git_server::{self, GitServer};
-use qonnect_schema::api::{ReleaseHint, Report};
+use qonnect_schema::api::{ReleaseFolder, ReleaseHint, Report};
 use qonnect_schema::documents::release::{ReleaseSpec, ReleasedApplication, Removal, RemovalCause};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::lead::Lead;
 
 pub(super) const CLUSTER: &str = "fog";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct World {
     pub(super) plane: ControlPlane,
@@ -81,13 +81,21 @@ impl World {
 
     /// Neither git nor the lead answer any more.
     pub(super) fn cut_off(&mut self) {
-        self.server = None;
+        self.stop_git();
         self.lead.stop();
     }
 
-    pub(super) async fn reconnect(&mut self) {
+    pub(super) fn stop_git(&mut self) {
+        self.server = None;
+    }
+
+    pub(super) async fn restart_git(&mut self) {
         let repositories = self.folder.join("repositories");
         self.server = Some(GitServer::start(&repositories, self.address, |_| {}).await.unwrap());
+    }
+
+    pub(super) async fn reconnect(&mut self) {
+        self.restart_git().await;
         self.lead = Lead::start(self.lead.address).await;
     }
 
@@ -161,6 +169,31 @@ impl World {
         wanted: &Wanted,
         change: impl FnOnce(&mut ReleaseSpec, &mut BTreeMap<String, String>),
     ) -> u64 {
+        let (files, mut hint) = self.compose(wanted, change);
+        hint.commit = self.push(&files);
+        let generation = hint.generation;
+        self.lead.hint(hint);
+        generation
+    }
+
+    /// Hands the next release on by the lead, with a change on its way there. Git has it if it answers.
+    pub(super) fn hand_on(&mut self, wanted: &Wanted, change: impl FnOnce(&mut ReleaseFolder)) -> u64 {
+        let (files, mut hint) = self.compose(wanted, |_, _| {});
+        hint.commit = if self.server.is_some() { self.push(&files) } else { self.commit(&files) };
+        let mut folder = ReleaseFolder { commit: hint.commit.clone(), files };
+        change(&mut folder);
+        self.lead.hand_on(folder);
+        let generation = hint.generation;
+        self.lead.hint(hint);
+        generation
+    }
+
+    /// The files of the next release, and the hint of it without its commit.
+    fn compose(
+        &mut self,
+        wanted: &Wanted,
+        change: impl FnOnce(&mut ReleaseSpec, &mut BTreeMap<String, String>),
+    ) -> (BTreeMap<String, String>, ReleaseHint) {
         self.generation += 1;
         let mut files = render(wanted);
         let mut spec = ReleaseSpec {
@@ -173,12 +206,9 @@ impl World {
             decommissioned: false,
         };
         change(&mut spec, &mut files);
-        let generation = spec.generation;
-        let digest = spec.digest.clone();
+        let (generation, digest) = (spec.generation, spec.digest.clone());
         files.insert(layout::RELEASE.into(), yaml::to_string(&Release::new(CLUSTER, spec)).unwrap());
-        let commit = self.push(&files);
-        self.lead.hint(ReleaseHint { commit, generation, digest });
-        generation
+        (files, ReleaseHint { commit: String::new(), generation, digest })
     }
 
     /// Publishes a folder without a file.
@@ -189,6 +219,12 @@ impl World {
     }
 
     fn push(&self, files: &BTreeMap<String, String>) -> String {
+        let commit = self.commit(files);
+        git(&self.folder.join("work"), &["push", "--quiet", "origin", "HEAD:refs/heads/qonnect/deploy"]);
+        commit
+    }
+
+    fn commit(&self, files: &BTreeMap<String, String>) -> String {
         let work = self.folder.join("work");
         let home = work.join("clusters").join(CLUSTER);
         if home.exists() {
@@ -201,7 +237,6 @@ impl World {
         }
         git(&work, &["add", "--all"]);
         git(&work, &["commit", "--quiet", "--allow-empty", "--message", "release"]);
-        git(&work, &["push", "--quiet", "origin", "HEAD:refs/heads/qonnect/deploy"]);
         git(&work, &["rev-parse", "HEAD"]).trim().to_string()
     }
 

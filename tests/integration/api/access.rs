@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use qonnect::api::client::{Client, Error, Options};
 use qonnect::api::{self, Config, Parts, Tls};
+use qonnect::lead::relay::Relay;
 use qonnect::sim::{ClusterConfig, Fleet, FleetConfig};
 use qonnect_schema::api::Registration;
 use qonnect_schema::documents::fleet::Lease;
@@ -28,6 +29,7 @@ async fn beyond_loopback_it_starts_only_with_tls_and_tokens() {
         revision,
         fetch: Arc::default(),
         liveness: Arc::default(),
+        relay: Relay::default(),
     };
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
     let refused = api::serve(&Config { listen: everywhere, ..open() }, parts).await.err().unwrap();
@@ -117,6 +119,8 @@ async fn over_tls_each_token_opens_only_its_own_doors() {
     };
     let fog = "/v1alpha1/clusters/fog/registration";
     assert_eq!(status("cluster-fog.token", Method::PUT, fog).await, 200);
+    let release = "/v1alpha1/clusters/fog/release";
+    assert_eq!(status("cluster-fog.token", Method::GET, release).await, 404, "nothing is published yet");
     for (token, reads, fetches) in [
         ("reader.token", 200, 403),
         ("hook.token", 403, 202),
@@ -124,6 +128,11 @@ async fn over_tls_each_token_opens_only_its_own_doors() {
         ("cluster-edge.token", 403, 403),
     ] {
         assert_eq!(status(token, Method::PUT, fog).await, 403, "{token} must not speak for fog");
+        assert_eq!(
+            status(token, Method::GET, "/v1alpha1/clusters/fog/release").await,
+            403,
+            "{token}: secrets"
+        );
         assert_eq!(status(token, Method::GET, "/v1alpha1/snapshot").await, reads, "{token}");
         assert_eq!(status(token, Method::POST, "/hooks/git").await, fetches, "{token}");
         assert_eq!(status(token, Method::GET, "/openapi.json").await, 200, "{token}");
