@@ -8,7 +8,7 @@ use qonnect_core::knowledge::Change;
 use qonnect_core::lead::{Effect, Event};
 use qonnect_schema::revision::Revision;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc as queue, watch};
+use tokio::sync::{Notify, mpsc as queue, watch};
 use tokio::task::JoinHandle;
 
 use super::propose::Proposal;
@@ -23,6 +23,7 @@ pub(super) struct Effects {
     pub(super) events: Events,
     pub(super) deploy: mpsc::Sender<deploy::Work>,
     pub(super) spec: mpsc::Sender<spec::Work>,
+    pub(super) fetch: Arc<Notify>,
     pub(super) proposals: queue::UnboundedSender<Proposal>,
     pub(super) revision: watch::Sender<Option<Arc<Revision>>>,
     pub(super) leadership: Option<Leadership>,
@@ -47,6 +48,10 @@ impl Effects {
             Effect::Restore(good) => {
                 let knowledge = self.consensus.knowledge();
                 self.spec.send(spec::Work::Restore { good, knowledge })?;
+            }
+            Effect::ReadSpec(epoch) => {
+                self.spec.send(spec::Work::Answer(epoch))?;
+                self.fetch.notify_one();
             }
             Effect::Show(revision) => drop(self.revision.send_replace(Some(revision))),
             Effect::ReadTip { branch, after, asks, expected } => {

@@ -103,7 +103,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     tasks.spawn(watching::run(spec.clone(), consensus.clone(), fetch.clone(), poll));
     let for_liveness = consensus.clone();
     tasks.spawn(async move { liveness.run(for_liveness, shown).await });
-    if let Some(watcher) = watching::local(&config.repository.url, fetch) {
+    if let Some(watcher) = watching::local(&config.repository.url, fetch.clone()) {
         // Held until the lead ends.
         tasks.spawn(async move {
             let _watcher = watcher;
@@ -116,6 +116,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         events,
         deploy,
         spec,
+        fetch,
         proposals,
         revision,
         leadership: None,

@@ -11,6 +11,7 @@ use qonnect_core::hold::{Candidate, Effective, allowed_removals};
 use qonnect_core::knowledge::{Good, Knowledge};
 use qonnect_core::lead::Event;
 use qonnect_git::{Commit, Depth, Limits, Mirror, Remote};
+use qonnect_schema::Epoch;
 use qonnect_schema::validate::{self, Checked};
 use tokio::sync::oneshot;
 
@@ -28,6 +29,8 @@ const FAILURES_TOLD: u32 = 3;
 pub(super) enum Work {
     /// Looks for a new commit, and says whether the remote could be asked.
     Fetch { good: Option<String>, done: oneshot::Sender<bool> },
+    /// Says of the next fetch that reaches the branch that it was for this leadership.
+    Answer(Epoch),
     /// Reads what counted before a restart.
     Restore { good: Good, knowledge: Arc<Knowledge> },
 }
@@ -48,7 +51,7 @@ pub(super) fn start(
             Err(error) => return drop(opened.send(Err(error))),
         };
         drop(opened.send(Ok(())));
-        let mut spec = Spec { mirror, branch, seen: None, failures: 0 };
+        let mut spec = Spec { mirror, branch, seen: None, asked: None, failures: 0 };
         for work in work {
             spec.carry_out(work, &events);
         }
@@ -63,6 +66,8 @@ struct Spec {
     branch: String,
     /// The newest commit that was handed on.
     seen: Option<String>,
+    /// The leadership that waits for the branch to be read.
+    asked: Option<Epoch>,
     /// In a row; the first is worth a line.
     failures: u32,
 }
@@ -76,6 +81,7 @@ impl Spec {
                 // Nobody waits any more when the lead is ending.
                 let _ = done.send(result.is_ok());
             }
+            Work::Answer(epoch) => self.asked = Some(epoch),
             Work::Restore { good, knowledge } => {
                 let effective = self.restore(&good, &knowledge).unwrap_or_else(|error| {
                     tracing::error!(%error, commit = good.commit, "the last good revision cannot be read");
@@ -97,9 +103,21 @@ impl Spec {
             self.failures += 1;
             return Ok(());
         };
-        if self.seen.as_ref() == Some(&tip) {
-            return Ok(());
+        if self.seen.as_ref() != Some(&tip) {
+            self.hand_on(tip, good, events)?;
         }
+        if let Some(epoch) = self.asked.take() {
+            events.send(Event::SpecRead(epoch));
+        }
+        Ok(())
+    }
+
+    fn hand_on(
+        &mut self,
+        tip: String,
+        good: Option<&str>,
+        events: &Events,
+    ) -> Result<(), qonnect_git::Error> {
         let commit = self.mirror.commit(&tip)?;
         let checked = self.check(&commit)?;
         tracing::info!(

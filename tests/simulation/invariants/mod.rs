@@ -3,18 +3,21 @@
 use crate::world::World;
 
 mod commits_and_intents_agree;
+mod components_settle;
 mod epochs_never_decrease;
 mod knowledge_is_linearizable;
 mod moves_have_causes;
 mod nothing_older_after_a_barrier;
 mod releases_never_go_back;
 mod reports_are_kept;
+mod revisions_never_go_back;
 
 pub(crate) type Check = fn(&World) -> Result<(), String>;
 
-pub(crate) const ALL: [(&str, Check); 7] = [
+pub(crate) const ALL: [(&str, Check); 9] = [
     ("epochs never decrease along the branch", epochs_never_decrease::check),
     ("nothing older is published after a barrier", nothing_older_after_a_barrier::check),
+    ("no older revision is published after a newer one", revisions_never_go_back::check),
     (
         "every commit is known to the Knowledge Base, and the other way round",
         commits_and_intents_agree::check,
@@ -23,4 +26,5 @@ pub(crate) const ALL: [(&str, Check); 7] = [
     ("the Knowledge Base is linearizable", knowledge_is_linearizable::check),
     ("no agent accepts an older release", releases_never_go_back::check),
     ("no component moves without a cause", moves_have_causes::check),
+    ("after healing every component runs on its cluster, and nowhere else", components_settle::check),
 ];

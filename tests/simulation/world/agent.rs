@@ -52,6 +52,20 @@ impl Agent {
     pub(super) fn kill(&mut self) {
         self.runs = false;
     }
+
+    /// A person deletes what the agent says that it keeps and that no release lists.
+    pub(super) fn clear_up(&mut self) -> Vec<ObjectId> {
+        if self.state.kept().is_empty() {
+            return Vec::new();
+        }
+        let unwanted: Vec<_> =
+            self.objects.keys().filter(|id| self.state.desired(id).is_none()).cloned().collect();
+        for id in &unwanted {
+            self.objects.remove(id);
+            self.state.gone(id);
+        }
+        unwanted
+    }
 }
 
 impl World {

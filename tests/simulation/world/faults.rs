@@ -165,6 +165,21 @@ impl World {
         }
     }
 
+    /// With the disks, the branch may have lost what agents remember: no lead can know of that era, nor of objects
+    /// that nothing lists any more. Agents say both, and wait for a person.
+    fn clear_up(&mut self) {
+        if self.group.knowledge.stalled.values().any(|why| why.contains("a deposed leader wrote it")) {
+            let command = self.group.command(self.clock(), Change::Recover { adopt: None });
+            let answer = self.commit(&command);
+            self.tell(format!("a person begins an era that agents follow: {answer:?}"));
+        }
+        for agent in &mut self.agents {
+            for id in agent.clear_up() {
+                self.story.push(format!("         a person deletes {id} on {}", agent.cluster));
+            }
+        }
+    }
+
     pub(super) fn end_faults(&mut self) {
         self.tell("no more faults");
         self.git.hangs_until = 0;
@@ -180,7 +195,8 @@ impl World {
         self.after(300, Call::Election);
     }
 
-    /// Changes the spec branch now and then, and hands the branch to a group that asks for it.
+    /// Changes the spec branch now and then, hands the branch to a group that asks for it, and clears up after the
+    /// loss of all disks.
     pub(super) fn person(&mut self) {
         let pause = self.about(12_000);
         self.after(pause, Call::Person);
@@ -189,6 +205,8 @@ impl World {
             let command = self.group.command(self.clock(), recover);
             let answer = self.commit(&command);
             self.tell(format!("a person hands over the branch of {}: {answer:?}", blocked.group));
+        } else if self.group.rebuilt.is_some() {
+            self.clear_up();
         }
         if !self.healing() {
             let done = self.spec.change(&mut self.rng);

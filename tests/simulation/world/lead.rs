@@ -7,6 +7,7 @@ use std::time::Duration;
 use qonnect_core::knowledge::liveness::Liveness;
 use qonnect_core::knowledge::{Answer, Change, Command, Knowledge};
 use qonnect_core::lead::{Effect, Event, Lead as Core};
+use qonnect_schema::Epoch;
 use qonnect_schema::revision::Revision;
 
 use super::faults::Fault;
@@ -121,6 +122,10 @@ impl World {
                 let readable = self.git.hangs_until <= self.now;
                 let event = Box::new(Event::Restored(readable.then_some(effective)));
                 self.after(50, Call::Core { lead: number, life, event });
+            }
+            Effect::ReadSpec(epoch) => {
+                let pause = self.about(40);
+                self.after(pause, Call::ReadSpec { lead: number, life, epoch });
             }
             Effect::Show(revision) => self.leads[number].revision = Some(revision),
             Effect::ReadTip { branch: _, after, asks, expected } => {
@@ -238,13 +243,28 @@ impl World {
         }
         let pause = self.about(FETCH_MS);
         self.after(pause, Call::Fetch(number));
-        let newest = self.spec.newest();
-        if self.git.hangs_until > self.now || self.leads[number].seen == newest {
-            return;
+        self.hand_on(number);
+    }
+
+    pub(super) fn read_spec(&mut self, number: usize, epoch: Epoch) {
+        if self.hand_on(number) {
+            return self.core(number, Event::SpecRead(epoch));
         }
-        let candidate = self.spec.candidate(&newest, self.clock());
-        self.leads[number].seen = newest;
-        self.core(number, Event::Candidate(Box::new(candidate)));
+        let life = self.leads[number].life;
+        let pause = self.about(FETCH_MS);
+        self.after(pause, Call::ReadSpec { lead: number, life, epoch });
+    }
+
+    /// Whether the server answers.
+    fn hand_on(&mut self, number: usize) -> bool {
+        let answers = self.git.hangs_until <= self.now;
+        let newest = self.spec.newest();
+        if answers && self.leads[number].seen != newest {
+            let candidate = self.spec.candidate(&newest, self.clock());
+            self.leads[number].seen = newest;
+            self.core(number, Event::Candidate(Box::new(candidate)));
+        }
+        answers
     }
 
     pub(super) fn poll(&mut self, number: usize) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use qonnect_core::lead::Event;
+use qonnect_schema::Epoch;
 
 mod agent;
 pub(crate) mod faults;
@@ -45,6 +46,12 @@ enum Call {
     },
     /// A lead looks at the spec branch.
     Fetch(usize),
+    /// A leadership that begins does so, until the server answers.
+    ReadSpec {
+        lead: usize,
+        life: u32,
+        epoch: Epoch,
+    },
     /// A lead looks whether somebody else has written the deploy branch.
     Poll(usize),
     Silence(usize),
@@ -162,6 +169,10 @@ impl World {
             Call::Core { lead, life, event } if self.leads[lead].life == life => self.core(lead, *event),
             Call::Core { .. } => {}
             Call::Fetch(lead) => self.fetch(lead),
+            Call::ReadSpec { lead, life, epoch } if self.leads[lead].life == life => {
+                self.read_spec(lead, epoch)
+            }
+            Call::ReadSpec { .. } => {}
             Call::Poll(lead) => self.poll(lead),
             Call::Silence(lead) => self.count_silence(lead),
             Call::Learn(lead) => self.learn(lead),
@@ -187,7 +198,10 @@ impl World {
     /// A stopped process does nothing until it goes on.
     fn paused(&self, call: &Call) -> Option<Ms> {
         let lead = match call {
-            Call::Core { lead, .. } | Call::Work { lead, .. } | Call::Enqueue { lead, .. } => *lead,
+            Call::Core { lead, .. }
+            | Call::ReadSpec { lead, .. }
+            | Call::Work { lead, .. }
+            | Call::Enqueue { lead, .. } => *lead,
             Call::Fetch(lead)
             | Call::Poll(lead)
             | Call::Silence(lead)

@@ -41,7 +41,12 @@ impl Spec {
         Self { commits: vec![checked(&wishes, 0)], wishes }
     }
 
-    pub(super) fn newest(&self) -> String {
+    /// Those that people want now.
+    pub(crate) fn applications(&self) -> BTreeSet<String> {
+        self.wishes.applications.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    pub(crate) fn newest(&self) -> String {
         format!("spec-{}", self.commits.len() - 1)
     }
 

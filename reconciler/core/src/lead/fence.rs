@@ -190,6 +190,15 @@ impl Fence {
         matches!(&self.stage, Stage::Recording(draft, _) if draft.intent == intent)
     }
 
+    /// The Knowledge Base did not take the intent, and this is still the leadership that made it.
+    pub fn not_recorded(&mut self, intent: &str, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
+        if self.records(intent) {
+            let after = self.failed(effects);
+            self.stage = Stage::Reading;
+            self.look(knowledge, after, effects);
+        }
+    }
+
     pub fn recorded(&mut self, intent: &str, effects: &mut Vec<Effect>) {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Recording(draft, commit) if draft.intent == intent => self.push(draft, commit, effects),

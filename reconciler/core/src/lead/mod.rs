@@ -8,7 +8,9 @@
 //! ```
 //!
 //! *Guarantees:* nothing is published before this leadership's barrier; every commit is recorded before it is
-//! pushed, onto the tip that it was planned on; one is under way at a time; what is not known is looked up.
+//! pushed, onto the tip that it was planned on; one is under way at a time; what is not known is looked up. A
+//! leadership goes on from what the Knowledge Base calls good, and judges no commit before it has read the spec
+//! branch itself: what a follower has read may be older than what was published meanwhile.
 //! *Assumes* that proposals are applied in the order in which they are asked for.
 
 use std::collections::BTreeSet;
@@ -43,6 +45,8 @@ pub enum Event {
     Knowledge(Arc<Knowledge>),
     /// The newest commit of the spec branch was read and checked.
     Candidate(Box<Candidate>),
+    /// The spec branch was read as [`Effect::ReadSpec`] asked; no candidate is newer than the last one.
+    SpecRead(Epoch),
     /// It could not be read several times in a row.
     SpecUnreadable(String),
     /// What counted before the start was read again, or cannot be.
@@ -106,6 +110,8 @@ pub enum Effect {
     Propose(Change),
     /// Reads these commits of the spec branch again.
     Restore(Good),
+    /// Reads the spec branch for a leadership that begins, until it could be read.
+    ReadSpec(Epoch),
     /// Readers see this revision from now on.
     Show(Arc<Revision>),
     ReadTip {
@@ -133,13 +139,19 @@ pub struct Lead {
     knowledge: Arc<Knowledge>,
     /// What counts now.
     effective: Option<Effective>,
+    /// As what the Knowledge Base knows, or is going to know, the effective one.
+    good: Option<Good>,
     restoring: Restoring,
     /// The newest commit of the spec branch.
     candidate: Option<Box<Candidate>>,
+    /// That was so under this leadership.
+    current: bool,
     /// It was judged for good under this leadership.
     judged: bool,
     /// The newest epoch of this process, until it hears that it does not lead.
     leads: Option<Epoch>,
+    /// The one at which it began to lead; eras that follow change nothing about that.
+    begun: Option<Epoch>,
     leadership: Option<Leadership>,
     effects: Vec<Effect>,
 }
@@ -155,22 +167,26 @@ enum Restoring {
     Failed(Good),
 }
 
+impl Restoring {
+    fn reads(&self, good: &Good) -> bool {
+        matches!(self, Self::Reading(asked) if asked == good)
+    }
+}
+
 impl Lead {
     /// Takes one event in. Decisions wait for [`Self::decide`], so that events that come together cost one plan.
     pub fn observe(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Leading(epoch) => {
-                self.leads = Some(epoch);
-                self.leadership = Some(Leadership::new(epoch));
-                // A verdict of an earlier leadership may never have reached the Knowledge Base.
-                self.judged = false;
-                self.judge();
-            }
+            Event::Leading(epoch) => self.begin(epoch),
             Event::Deposed => (self.leads, self.leadership) = (None, None),
             Event::Knowledge(knowledge) => self.learn(knowledge),
             Event::Candidate(candidate) => {
                 self.candidate = Some(candidate);
                 self.judged = false;
+                self.judge();
+            }
+            Event::SpecRead(epoch) => {
+                self.current |= self.begun == Some(epoch);
                 self.judge();
             }
             Event::SpecUnreadable(why) if self.leadership.is_some() => {
@@ -205,10 +221,7 @@ impl Lead {
             Event::Recorded { intent, accepted: true } => self.with_fence(|fence, _, effects| {
                 fence.recorded(&intent, effects);
             }),
-            // Another leadership, or another era of this one, has begun.
-            Event::Recorded { intent, accepted: false } => {
-                self.leadership.take_if(|leadership| leadership.fence.records(&intent));
-            }
+            Event::Recorded { intent, accepted: false } => self.not_recorded(&intent),
             Event::Pushed { intent, result } => self.with_fence(|fence, knowledge, effects| {
                 fence.pushed(&intent, result, knowledge, effects);
             }),
@@ -230,6 +243,33 @@ impl Lead {
             _ => {}
         }
         std::mem::take(&mut self.effects)
+    }
+
+    fn begin(&mut self, epoch: Epoch) {
+        (self.leads, self.begun) = (Some(epoch), Some(epoch));
+        self.leadership = Some(Leadership::new(epoch));
+        // A verdict of an earlier leadership may never have reached the Knowledge Base.
+        (self.judged, self.current) = (false, false);
+        self.effects.push(Effect::ReadSpec(epoch));
+        let good = self.knowledge.good.as_deref();
+        if self.good.as_ref() != good {
+            (self.effective, self.good) = (None, None);
+            if let Some(good) = good.filter(|good| !self.restoring.reads(good)).cloned() {
+                self.restore(good);
+            }
+        }
+    }
+
+    /// Another leadership, or another era of this one, has begun; or the intent is settled, as one that was made
+    /// before its refusal was known here: then it is made again.
+    fn not_recorded(&mut self, intent: &str) {
+        let epoch = self.knowledge.epoch;
+        let over = |leadership: &mut Leadership| {
+            leadership.fence.epoch() != epoch && leadership.fence.records(intent)
+        };
+        if self.leadership.take_if(over).is_none() {
+            self.with_fence(|fence, knowledge, effects| fence.not_recorded(intent, knowledge, effects));
+        }
     }
 
     fn with_fence(&mut self, act: impl FnOnce(&mut Fence, &Knowledge, &mut Vec<Effect>)) {
@@ -256,14 +296,13 @@ impl Lead {
             leadership.learned(&self.knowledge);
         }
         // A leader makes what is good; one that starts or follows reads what another leader made.
-        let known = self.effective.as_ref().map(Effective::good);
         let asked = match &self.restoring {
             Restoring::Nothing => None,
             Restoring::Reading(good) | Restoring::Failed(good) => Some(good),
         };
-        let good = self.knowledge.good.as_deref();
-        let unknown = good.filter(|good| known.as_ref() != Some(*good) && asked != Some(*good)).cloned();
-        if let Some(good) = unknown.filter(|_| self.leadership.is_none() || known.is_none()) {
+        let known = [self.good.as_ref(), asked];
+        let unknown = self.knowledge.good.as_deref().filter(|good| !known.contains(&Some(good))).cloned();
+        if let Some(good) = unknown.filter(|_| self.leadership.is_none() || self.good.is_none()) {
             self.restore(good);
         }
         self.judge();
@@ -277,7 +316,11 @@ impl Lead {
     fn restored(&mut self, effective: Option<Effective>) {
         let Restoring::Reading(good) = std::mem::take(&mut self.restoring) else { return };
         match effective {
-            Some(effective) => self.adopt(effective),
+            Some(effective) if effective.revision.commit != good.commit => {
+                // Asked for before; the answer that counts is still on its way.
+                return self.restoring = Restoring::Reading(good);
+            }
+            Some(effective) => self.adopt(effective, good),
             None => {
                 self.tell(
                     EventSeverity::Warning,
@@ -290,9 +333,11 @@ impl Lead {
         self.judge();
     }
 
-    fn adopt(&mut self, effective: Effective) {
+    fn adopt(&mut self, effective: Effective, good: Good) {
         self.effects.push(Effect::Show(effective.revision.clone()));
-        self.effective = Some(effective);
+        (self.effective, self.good) = (Some(effective), Some(good));
+        // What is still being read was good before.
+        self.restoring = Restoring::Nothing;
         if let Some(leadership) = &mut self.leadership {
             leadership.due = true;
         }
@@ -301,27 +346,27 @@ impl Lead {
     /// Judges the newest commit of the spec branch, once what counted before is known.
     fn judge(&mut self) {
         let waits = self.effective.is_none() && matches!(self.restoring, Restoring::Reading(_));
-        if self.leadership.is_none() || waits || self.judged {
+        if self.leadership.is_none() || !self.current || waits || self.judged {
             return;
         }
         let Some(candidate) = &self.candidate else { return };
         if intents::knows_nothing(&self.knowledge) && !candidate.refused {
             return;
         }
-        let counts = self.effective.as_ref().map(Effective::good).filter(|good| {
-            good.commit == candidate.revision.commit && self.knowledge.good.as_deref() == Some(good)
-        });
-        if counts.is_some() {
+        let good = self.knowledge.good.as_deref();
+        if self.good.as_ref() == good && good.is_some_and(|good| good.commit == candidate.revision.commit) {
             return self.judged = true;
         }
         let judged = hold::judge(candidate, self.effective.as_ref(), &self.knowledge);
         self.judged = !judged.provisional;
-        if !self.is_known(&judged.record) {
-            let good = judged.effective.as_ref().map(Effective::good);
-            self.effects.push(Effect::Propose(Change::Revision { record: Box::new(judged.record), good }));
+        let makes = judged.effective.as_ref().map(Effective::good);
+        // The same verdict may have been given before another commit counted.
+        if !self.is_known(&judged.record) || makes.as_ref().is_some_and(|makes| good != Some(makes)) {
+            let record = Box::new(judged.record);
+            self.effects.push(Effect::Propose(Change::Revision { record, good: makes.clone() }));
         }
-        if let Some(effective) = judged.effective {
-            self.adopt(effective);
+        if let (Some(effective), Some(good)) = (judged.effective, makes) {
+            self.adopt(effective, good);
         }
     }
 

@@ -12,6 +12,7 @@ use super::*;
 use crate::knowledge::{Command, Outcome};
 
 mod recovery;
+mod taking_over;
 
 const ONE: Epoch = Epoch { era: 0, term: 1, node: 1 };
 fn origin(epoch: Epoch) -> Origin {
@@ -135,6 +136,7 @@ impl Scene {
             match self.effects.remove(0) {
                 Effect::Propose(change) => self.apply(change),
                 Effect::Show(_) | Effect::WakeAt(_) => {}
+                Effect::ReadSpec(epoch) => self.on(Event::SpecRead(epoch)),
                 Effect::Restore(_) => {}
                 Effect::ReadTip { expected, .. }
                     if expected.is_some() && expected.as_deref() == self.tip() =>
