@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use qonnect_schema::api::{LeadAddress, LeadRole, LeadView, Recovered, Recovery};
+use serde::Serialize;
 
 use super::Status;
 use super::leads::Leads;
 use super::output::{self, Format};
 use crate::api::client::Client;
+
+mod agreement;
+use agreement::Agreement;
 
 /// See and change the group of leads.
 #[derive(Debug, clap::Args)]
@@ -28,7 +32,10 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show who belongs to the group, who leads, and how far each is.
+    /// Show who belongs to the group, who leads, how far each is, and whether all know the same.
+    ///
+    /// Every lead is asked for the hashes of its newest states. The status is 1 if two differ at an index that both
+    /// have applied.
     Status {
         /// How to print it
         #[arg(short, long, default_value = "table")]
@@ -80,11 +87,21 @@ enum Action {
 pub(super) fn run(args: Args) -> Status {
     match args.action {
         Action::Status { output, leads } => {
-            let group = leads.ask(async |client| group(&client, &leads).await)?;
-            output::print(&match output {
-                Format::Json | Format::Yaml => output::document(output, &group)?,
-                Format::Table | Format::Wide => table(&group),
+            let (group, agreement) = leads.ask(async |client| {
+                let group = group(&client, &leads).await?;
+                let agreement = Agreement::ask(&group, &leads).await;
+                Ok((group, agreement))
             })?;
+            match output {
+                Format::Json | Format::Yaml => {
+                    output::print(&output::document(output, &documents(&group, &agreement))?)?;
+                    anstream::eprint!("{}", agreement.verdict());
+                }
+                Format::Table | Format::Wide => {
+                    output::print(&format!("{}{}", table(&group, &agreement), agreement.verdict()))?;
+                }
+            }
+            return Ok(ExitCode::from(u8::from(agreement.is_broken())));
         }
         Action::Add { name, node, peer, api, leads } => {
             let address = LeadAddress { node, peer, api };
@@ -130,22 +147,38 @@ fn furthest(group: &[LeadView]) -> anyhow::Result<String> {
     furthest.map(|lead| lead.name.clone()).context("there is no other lead that could lead")
 }
 
-fn table(group: &[LeadView]) -> String {
+/// A lead, and its hash of the state at the index where all were compared.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compared<'a> {
+    #[serde(flatten)]
+    lead: &'a LeadView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a str>,
+}
+
+fn documents<'a>(group: &'a [LeadView], agreement: &'a Agreement) -> Vec<Compared<'a>> {
+    group.iter().map(|lead| Compared { lead, state: agreement.hash(&lead.name) }).collect()
+}
+
+fn table(group: &[LeadView], agreement: &Agreement) -> String {
     let rows: Vec<_> = group
         .iter()
         .map(|lead| {
-            let index = lead.index.map_or_else(|| "-".into(), |index| index.to_string());
+            let index = lead.index.map(|index| index.to_string());
             let LeadView { name, node, role, peer, api, term, .. } = lead;
             vec![
                 name.clone(),
                 node.to_string(),
                 format!("{role:?}"),
                 term.to_string(),
-                index,
+                output::or_dash(index),
+                output::or_dash(agreement.hash(name).map(output::commit)),
                 peer.clone(),
                 api.clone(),
             ]
         })
         .collect();
-    output::table(&["NAME", "NODE", "ROLE", "TERM", "INDEX", "PEER", "API"], &rows, output::terminal_width())
+    let columns = ["NAME", "NODE", "ROLE", "TERM", "INDEX", "STATE", "PEER", "API"];
+    output::table(&columns, &rows, output::terminal_width())
 }
