@@ -16,6 +16,7 @@
 //! | `DELETE /leads/{name}`, `POST /leads/{name}/leadership` | | 204 |
 //! | `POST /recovery` | [`Recovery`] | [`Recovered`]: a new era begins |
 //! | `POST /hooks/git` (without prefix) | anything | 202; the spec branch is fetched at once |
+//! | `POST /hooks/github` (without prefix) | a signed delivery | 202, or 200 and why it is ignored |
 //! | `GET /healthz`, `/readyz`, `/openapi.json` (without prefix) | | |
 //!
 //! Errors are [`Problem`]s.

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, watch};
 
 mod access;
 mod description;
+mod hooks;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -102,7 +103,7 @@ impl Lead {
 }
 
 fn open() -> Config {
-    Config { listen: "127.0.0.1:0".parse().unwrap(), tls: None, tokens: None }
+    Config { listen: "127.0.0.1:0".parse().unwrap(), tls: None, tokens: None, github: None }
 }
 
 fn fleet(lease: Lease) -> Revision {

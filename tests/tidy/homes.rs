@@ -3,7 +3,8 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
+    ("aws_lc_rs", &["reconciler/src/api/hooks.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),

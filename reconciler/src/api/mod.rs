@@ -20,6 +20,7 @@ mod access;
 mod agents;
 pub mod client;
 mod explain;
+mod hooks;
 mod leads;
 mod problem;
 mod readers;
@@ -33,6 +34,8 @@ use crate::consensus::Consensus;
 use crate::lead::liveness::Liveness;
 use crate::lead::relay::Relay;
 use access::Access;
+use hooks::Deliveries;
+pub use hooks::Github;
 use shared::Shared;
 use tls::Identifying;
 
@@ -45,6 +48,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Lines `IDENTITY TOKEN`.
     pub tokens: Option<PathBuf>,
+    /// Absent: no deliveries of GitHub are taken.
+    pub github: Option<Github>,
 }
 
 /// PEM files.
@@ -82,6 +87,8 @@ pub enum Error {
     Read { path: PathBuf, source: io::Error },
     #[error("{}, line {line}: {why}", .path.display())]
     Tokens { path: PathBuf, line: usize, why: &'static str },
+    #[error("{}: the secret of the webhook is too short; use at least 16 characters, such as `openssl rand -hex 32` prints", .0.display())]
+    WebhookSecret(PathBuf),
     #[error(transparent)]
     Certificate(#[from] crate::tls::Error),
 }
@@ -101,13 +108,14 @@ pub async fn serve(config: &Config, parts: Parts) -> Result<Server, Error> {
         return Err(Error::Open(config.listen));
     }
     let access = identifies.then(|| Access::new(config.tokens.as_deref())).transpose()?;
+    let deliveries = config.github.as_ref().map(Deliveries::new).transpose()?;
     let tls = config.tls.as_ref().map(Identifying::new).transpose()?;
     let failed = |source| Error::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let handle = Handle::new();
-    let service = routes::router(Shared::new(parts, access)).into_make_service();
+    let service = routes::router(Shared::new(parts, access, deliveries)).into_make_service();
     let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
     let scheme = if tls.is_some() { "https" } else { "http" };
     tokio::spawn(async move {

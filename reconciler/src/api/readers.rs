@@ -7,7 +7,6 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -19,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Refusal;
 use super::shared::Shared;
-use crate::consensus::Note;
 
 /// A busy fleet changes its lists many times a second; people and programs need less.
 const WATCH_PAUSE: Duration = Duration::from_millis(50);
@@ -129,16 +127,6 @@ pub(super) async fn snapshot(
 ) -> Result<Json<Snapshot>, Refusal> {
     shared.catch_up_for(reading).await?;
     Ok(Json(Snapshot::new("knowledge", shared.knowledge().snapshot())))
-}
-
-/// Every lead reads the spec branch; the leader has to know at once.
-pub(super) async fn hook(State(shared): State<Arc<Shared>>) -> Result<StatusCode, Refusal> {
-    shared.parts.fetch.notify_one();
-    let consensus = &shared.parts.consensus;
-    if consensus.leadership().borrow().is_none() {
-        consensus.note(Note::SpecMoved).await?;
-    }
-    Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn healthz() -> &'static str {

@@ -28,7 +28,7 @@ use super::readers::{self, Mode, View};
 use super::recovery;
 use super::shared::{REQUESTS_MAX, Shared};
 use super::tls::Certified;
-use super::{agents, leads, views};
+use super::{agents, hooks, leads, views};
 
 /// A report of 5,000 nodes has some 3 MiB.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -143,7 +143,11 @@ fn reader_routes(routes: &mut Routes) {
 
 fn lead_routes(routes: &mut Routes) {
     let operation = Operation::new("post", "/hooks/git", "The spec branch has moved: fetch it at once.");
-    routes.add(Operation { who: Who::Hooks, status: "202", ..operation }, post(readers::hook));
+    routes.add(Operation { who: Who::Hooks, status: "202", ..operation }, post(hooks::git));
+    let summary = "A delivery of a webhook of GitHub, signed with the secret of the leads.";
+    let operation = Operation::new("post", "/hooks/github", summary);
+    // What a delivery is signed with says who sends it.
+    routes.add(Operation { who: Who::Everybody, ..operation }, post(hooks::github));
     let everybody = |path, summary| Operation { who: Who::Everybody, ..Operation::new("get", path, summary) };
     routes.add(everybody("/healthz", "The process serves."), get(readers::healthz));
     routes.add(everybody("/readyz", "The lead leads and has read the spec branch."), get(readers::readyz));

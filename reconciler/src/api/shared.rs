@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
 use super::explain::Explanations;
+use super::hooks::Deliveries;
 use super::{Parts, problem::Refusal};
 
 /// Requests under way at once, heartbeats that wait for news included: what 64 KiB each make of a GiB.
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     /// Absent: everybody may everything.
     pub(super) access: Option<Access>,
+    /// Absent: GitHub is not listened to.
+    pub(super) deliveries: Option<Deliveries>,
     /// Changes less often than the Knowledge Base, so that agents who wait sleep through reports.
     pub(super) releases: watch::Receiver<Releases>,
     pub(super) explanations: Explanations,
@@ -33,7 +36,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(parts: Parts, access: Option<Access>) -> Arc<Self> {
+    pub(super) fn new(parts: Parts, access: Option<Access>, deliveries: Option<Deliveries>) -> Arc<Self> {
         let mut changes = parts.consensus.changes();
         let (tell, releases) = watch::channel(changes.borrow_and_update().releases.clone());
         tokio::spawn(async move {
@@ -49,6 +52,7 @@ impl Shared {
         Arc::new(Self {
             parts,
             access,
+            deliveries,
             releases,
             explanations: Explanations::default(),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),

@@ -8,7 +8,7 @@ use qonnect_schema::units::Span;
 use qonnect_schema::yaml;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Tls;
+use crate::api::{self, Github, Tls};
 use crate::consensus::{Group, Peer, PeerTls, Timers};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Repository {
     pub ssh_key: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// What a webhook of GitHub signs its deliveries to `/hooks/github` with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_secret_file: Option<PathBuf>,
 }
 
 /// What the command line and the environment say instead.
@@ -167,6 +170,7 @@ impl Config {
             token_file: None,
             ssh_key: None,
             known_hosts: None,
+            webhook_secret_file: None,
         };
         Self {
             name: name(),
@@ -202,6 +206,13 @@ impl Config {
             return Err(Error::NoPoll);
         }
         Ok(())
+    }
+
+    pub(super) fn api(&self) -> api::Config {
+        let Repository { url, branch, webhook_secret_file, .. } = &self.repository;
+        let github = webhook_secret_file.clone();
+        let github = github.map(|secret| Github { secret, repository: url.clone(), branch: branch.clone() });
+        api::Config { listen: self.listen, tls: self.tls.clone(), tokens: self.tokens.clone(), github }
     }
 
     pub(super) fn remote(&self) -> Remote {

@@ -83,8 +83,6 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let (revision, shown) = watch::channel(None);
     let fetch = Arc::new(Notify::new());
     let liveness = Arc::new(Liveness::default());
-    let api_config =
-        api::Config { listen: config.listen, tls: config.tls.clone(), tokens: config.tokens.clone() };
     let parts = api::Parts {
         consensus: consensus.clone(),
         revision: shown.clone(),
@@ -92,7 +90,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         liveness: liveness.clone(),
         relay: Relay(Some(deploy.clone())),
     };
-    let server = api::serve(&api_config, parts).await?;
+    let server = api::serve(&config.api(), parts).await?;
 
     let (proposals, proposed) = queue::unbounded_channel();
     let poll = config.repository.poll.as_duration();

