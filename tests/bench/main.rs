@@ -7,6 +7,7 @@ mod applies;
 mod elections;
 mod figures;
 mod fleet;
+mod gaps;
 mod loops;
 mod planning;
 mod pushes;
@@ -19,6 +20,7 @@ fn main() {
     let mut figures = Figures::new();
     validation::measure(&mut figures);
     planning::measure(&mut figures);
+    gaps::measure(&mut figures);
     pushes::measure(&mut figures);
     agents::measure(&mut figures);
     applies::measure(&mut figures);

@@ -75,6 +75,7 @@ fn node(dice: &mut Dice) -> Node {
             memory: Bytes((cpu * 4) << 30),
             storage: Bytes(100 << 30),
             pods: 110,
+            ..Resources::default()
         },
         ready: true,
         energy: Some(EnergyRate(0.002 + dice.roll(3000) as f64 / 1e6)),
@@ -121,22 +122,13 @@ pub(crate) fn application(name: &str, dice: &mut Dice) -> ApplicationSource {
             name: component,
             manifests: vec!["m.yaml".into()],
             tiers: tiers.to_vec(),
-            cluster_selector: Default::default(),
-            regions: vec![],
-            tolerations: vec![],
             depends_on,
-            expose: None,
+            ..Component::default()
         });
     }
     let mut weight = || dice.roll(11) as f64 / 10.0;
     let objectives =
         Objectives { energy: weight(), cost: 0.1 + weight() / 2.0, performance: weight(), carbon: 0.0 };
-    let spec = ApplicationSpec {
-        objectives,
-        namespace: None,
-        strategy: Default::default(),
-        components,
-        constraints: Default::default(),
-    };
+    let spec = ApplicationSpec { objectives, components, ..ApplicationSpec::default() };
     ApplicationSource { commit: "c0ffee".into(), manifests, application: Application::new(name, spec) }
 }

@@ -301,56 +301,53 @@ shop/two: c
 }
 
 #[test]
-fn a_limit_of_latency_binds_both_ends() {
+fn an_extended_resource_is_counted_like_cpu_and_memory() {
     let plan = decide(
         "
         clusters:
-          a: {tier: cloud, region: far, nodes: [{name: a, cpu: 8, memory: 8Gi}]}
-          b: {tier: cloud, region: near, defaults: {price: 5}, nodes: [{name: b, cpu: 8, memory: 8Gi}]}
-          c: {tier: edge, region: near, nodes: [{name: c, cpu: 8, memory: 8Gi}]}
+          a: {tier: fog, nodes: [{name: a, cpu: 8, memory: 64Gi}]}
+          b: {tier: fog, defaults: {price: 2}, nodes: [{name: b, cpu: 8, memory: 64Gi, extended: {nvidia.com/gpu: 2}}]}
+          c: {tier: fog, defaults: {price: 3}, nodes: [{name: c, count: 2, cpu: 8, memory: 64Gi, extended: {nvidia.com/gpu: 1}}]}
         apps:
           shop:
             objectives: {cost: 1}
-            components:
-              - {name: web, manifests: [w], tiers: [cloud], dependsOn: [{component: db, maxLatency: 10ms}]}
-              - {name: db, manifests: [w], tiers: [edge]}
+            components: [{name: one, manifests: [w]}, {name: two, manifests: [w]}, {name: web, manifests: [w]}]
+        pods: {shop/one: 1 x 1 1Gi nvidia.com/gpu=2, shop/two: 1 x 1 1Gi nvidia.com/gpu=1}
         ",
     );
+    // Two of two GPUs are the whole node.
     assert_eq!(
         plan,
         "\
-shop/db: c
-  a: Tier: wants tier edge, is cloud
-  b: Tier: wants tier edge, is cloud
-shop/web: b
-  a: Latency: 40ms to db on c, at most 10ms are allowed
-  c: Tier: wants tier cloud, is edge
+shop/one: b
+  a: Capacity: needs 2 nvidia.com/gpu on one node, 0 free on a
+  c: Capacity: needs 2 nvidia.com/gpu on one node, 1 free on c-2
+shop/two: c
+  a: Capacity: needs 1 nvidia.com/gpu on one node, 0 free on a
+  b: Capacity: needs 1 nvidia.com/gpu on one node, 0 free on b
+shop/web: a
+  b: +0.125
+  c: +0.250
 "
     );
 }
 
 #[test]
-fn an_application_stays_within_what_it_may_cost() {
+fn a_fifth_kind_of_extended_resource_is_refused() {
     let plan = decide(
         "
-        clusters:
-          dear: {tier: fog, defaults: {price: 8, energy: 0.001}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
-          fair: {tier: fog, defaults: {price: 4, energy: 0.002}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+        clusters: {a: {tier: fog, nodes: [{name: a, cpu: 8, memory: 64Gi, extended: {x/a: 9, x/b: 9, x/c: 9, x/d: 9, x/e: 9}}]}}
         apps:
-          shop:
-            objectives: {energy: 1}
-            components: [{name: api, manifests: [w]}, {name: web, manifests: [w]}]
-            constraints: {maxCostPerHour: 1.5}
+          shop: {objectives: {cost: 1}, components: [{name: one, manifests: [w]}, {name: two, manifests: [w]}]}
+        pods: {shop/one: 1 x 1 1Gi x/a=1 x/b=1 x/c=1 x/d=1, shop/two: 1 x 1 1Gi x/e=1}
         ",
     );
-    // Each would burn less on `dear`; only one of them may.
     assert_eq!(
         plan,
         "\
-shop/api: dear
-  fair: +1.000
-shop/web: fair
-  dear: Limit: costs 1 per hour here and 1 for the rest, the application may cost 1.5
+shop/one: a
+shop/two: nowhere
+  a: Capacity: all components together may ask for 4 kinds of extended resources, this asks for another
 "
     );
 }

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that panics has failed")]
 
+mod bonds;
 mod borda;
 mod filters;
+mod limits;
 mod moves;
 mod objective;
 mod optima;
+mod priority;
 mod rollout_bookinfo;
 mod scenario;
+mod what_if;

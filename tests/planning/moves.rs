@@ -188,3 +188,26 @@ shop/web: a
 "
     );
 }
+
+#[test]
+fn a_target_that_was_given_up_is_left_out_until_it_may_be_tried_again() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, defaults: {price: 9}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+          b: {tier: fog, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+          c: {tier: fog, defaults: {price: 2}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+        runs: {shop/web: \"a, not b\"}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: c
+  a: +0.825
+  b: Failed: it was not Ready here in time: tried again after 2026-06-01T13:00:00Z
+"
+    );
+}

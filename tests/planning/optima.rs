@@ -3,191 +3,18 @@
 //! `tests/planning/optima/regenerate.py` draws and solves them from the documented objective function, without
 //! the planner's code: a plan below an optimum means that one of the two reads the function wrongly.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use jiff::Timestamp;
 use qonnect_core::placement::{Planner, Quality};
-use qonnect_schema::documents::application::{Component, Dependency, Objectives};
-use qonnect_schema::documents::cluster::{DeclaredNode, LatencyTable};
-use qonnect_schema::documents::placement::{ComponentPlacement, PlacementSpec};
-use qonnect_schema::revision::{ApplicationSource, Revision};
-use qonnect_schema::units::{Bandwidth, Bytes, Cpu, EnergyRate, Latency, Money};
-use qonnect_schema::{
-    Application, ApplicationSpec, Cluster, ClusterSpec, FleetSpec, Placement, SnapshotSpec,
-};
-use qonnect_tests::folder::repository;
-use serde::Deserialize;
-
-use crate::scenario::deployment;
+use qonnect_tests::optima::{COUNT, Instance};
 
 /// Per cent above the optimum: of the median, and of the worst, which is one where what is full hides a way round.
 const MEDIAN_PCT_MAX: f64 = 0.5;
 const WORST_PCT_MAX: f64 = 7.0;
 
-#[derive(Deserialize)]
-struct Instance {
-    /// In millionths.
-    optimum: i64,
-    clusters: Vec<Site>,
-    apps: Vec<App>,
-    /// Milliseconds between two regions, in the order of their names.
-    trips: BTreeMap<String, BTreeMap<String, u64>>,
-}
-
-#[derive(Deserialize)]
-struct Site {
-    tier: String,
-    region: String,
-    milli: u64,
-    mebi: u64,
-    price_milli: u64,
-    energy_micro: u64,
-    bandwidth_mega: u64,
-}
-
-#[derive(Deserialize)]
-struct App {
-    /// Energy, cost, performance.
-    weights: [u32; 3],
-    components: Vec<Part>,
-}
-
-#[derive(Deserialize)]
-struct Part {
-    tiers: Vec<String>,
-    regions: Vec<String>,
-    replicas: u32,
-    milli: u64,
-    mebi: u64,
-    calls: Vec<Call>,
-    home: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct Call {
-    to: usize,
-    limit: Option<u64>,
-}
-
-impl Instance {
-    fn cluster(&self, at: usize) -> Cluster {
-        let site = &self.clusters[at];
-        let regions = self.trips.get(&site.region).into_iter().flatten();
-        let spec = ClusterSpec {
-            tier: site.tier.clone(),
-            region: Some(site.region.clone()),
-            latency: LatencyTable {
-                regions: regions.map(|(name, ms)| (name.clone(), Latency::from_ms(*ms))).collect(),
-                ..LatencyTable::default()
-            },
-            nodes: vec![DeclaredNode {
-                name: "node".into(),
-                count: 1,
-                cpu: Cpu(site.milli),
-                memory: Bytes(site.mebi << 20),
-                storage: Bytes(0),
-                pods: 110,
-                energy: Some(EnergyRate(site.energy_micro as f64 / 1e6)),
-                price: Some(Money(site.price_milli as f64 / 1000.0)),
-                bandwidth: Some(Bandwidth(site.bandwidth_mega * 1_000_000)),
-            }],
-            ..ClusterSpec::default()
-        };
-        Cluster::new(name(at), spec)
-    }
-
-    fn world(&self) -> (Revision, SnapshotSpec) {
-        let clusters = (0..self.clusters.len()).map(|at| (name(at), self.cluster(at)));
-        let mut revision = Revision {
-            commit: "c0ffee".into(),
-            time: Timestamp::UNIX_EPOCH,
-            fleet: FleetSpec::default(),
-            clusters: clusters.collect(),
-            signals: BTreeMap::new(),
-            applications: BTreeMap::new(),
-        };
-        let mut snapshot = SnapshotSpec::default();
-        for (at, app) in self.apps.iter().enumerate() {
-            let application = format!("a{at}");
-            snapshot.placements.insert(application.clone(), app.placement(&application));
-            revision.applications.insert(application.clone(), Arc::new(app.source(&application)));
-        }
-        (revision, snapshot)
-    }
-}
-
-impl App {
-    fn source(&self, name: &str) -> ApplicationSource {
-        let component = |(at, part): (usize, &Part)| Component {
-            name: part_name(at),
-            manifests: vec![],
-            tiers: part.tiers.clone(),
-            cluster_selector: Default::default(),
-            regions: part.regions.clone(),
-            tolerations: vec![],
-            depends_on: part
-                .calls
-                .iter()
-                .map(|call| Dependency {
-                    component: part_name(call.to),
-                    max_latency: call.limit.map(Latency::from_ms),
-                })
-                .collect(),
-            expose: None,
-        };
-        let [energy, cost, performance] = self.weights.map(|weight| f64::from(weight) / 10.0);
-        let spec = ApplicationSpec {
-            objectives: Objectives { energy, cost, performance, carbon: 0.0 },
-            namespace: None,
-            strategy: Default::default(),
-            components: self.components.iter().enumerate().map(component).collect(),
-            constraints: Default::default(),
-        };
-        let pods = |part: &Part| format!("{} x {}m {}Mi", part.replicas, part.milli, part.mebi);
-        let manifests = self
-            .components
-            .iter()
-            .enumerate()
-            .map(|(at, part)| (part_name(at), vec![deployment(&part_name(at), &pods(part))]));
-        ApplicationSource {
-            commit: "c0ffee".into(),
-            manifests: manifests.collect(),
-            application: Application::new(name, spec),
-        }
-    }
-
-    fn placement(&self, application: &str) -> Placement {
-        let runs = self.components.iter().enumerate().filter_map(|(at, part)| {
-            let cluster = Some(name(part.home?));
-            Some((part_name(at), ComponentPlacement { cluster, ..Default::default() }))
-        });
-        let spec = PlacementSpec {
-            revision: "c0ffee".into(),
-            kb_index: 1,
-            epoch: Default::default(),
-            strategy: Default::default(),
-            components: runs.collect(),
-        };
-        Placement::new(application, spec)
-    }
-}
-
-fn name(at: usize) -> String {
-    format!("k{at}")
-}
-
-fn part_name(at: usize) -> String {
-    format!("c{at}")
-}
-
 #[test]
 fn plans_are_near_the_optimum_and_no_bound_is_above_it() {
-    let folder = repository().join("tests/planning/optima");
     let (mut gaps, mut incomplete) = (Vec::new(), Vec::new());
-    for number in 0..60 {
-        let text = std::fs::read_to_string(folder.join(format!("{number:02}.json"))).unwrap();
-        let instance: Instance = serde_json::from_str(&text).unwrap();
+    for number in 0..COUNT {
+        let instance = Instance::read(number);
         let (revision, snapshot) = instance.world();
         let mut planner = Planner::new(&revision, &snapshot);
         let plan = planner.plan();
@@ -201,7 +28,7 @@ fn plans_are_near_the_optimum_and_no_bound_is_above_it() {
         assert!(bound <= optimum, "{number}: the bound {bound} is above the optimum {optimum}");
         // HiGHS takes a value for whole within a tolerance.
         assert!(value >= optimum - 20, "{number}: {value} is below the optimum {optimum}");
-        gaps.push((value - optimum).max(0) as f64 / optimum as f64 * 100.0);
+        gaps.push(instance.gap_pct(value));
     }
     gaps.sort_by(f64::total_cmp);
     let (median, worst) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);

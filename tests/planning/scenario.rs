@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use qonnect_core::placement::{self, ApplicationPlan};
-use qonnect_schema::documents::placement::{Move, MovePhase, PlacementSpec};
+use qonnect_core::rollout::fingerprint;
+use qonnect_schema::documents::placement::{ComponentPlacement, GaveUp, Move, MovePhase, PlacementSpec};
 use qonnect_schema::documents::snapshot::ClusterState;
-use qonnect_schema::manifest::Manifest;
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{
     Application, ApplicationSpec, Cluster, ClusterSpec, FleetSpec, Placement, Signals, SignalsSpec,
     SnapshotSpec,
 };
+use qonnect_tests::workload::deployment;
 use serde::Deserialize;
-use serde_json::json;
 
 /// The parts of a revision and a snapshot that matter to one decision.
 #[derive(Debug, Deserialize)]
@@ -36,15 +36,19 @@ pub(crate) struct Scenario {
     /// What the clusters say.
     #[serde(default)]
     states: BTreeMap<String, ClusterState>,
-    /// By `app/component`: where it runs; `a <- b` while it moves from b to a.
+    /// By `app/component`: where it runs; `a <- b` while it moves from b to a; `a, not b` where it gave b up.
     #[serde(default)]
     runs: BTreeMap<String, String>,
 }
 
+pub(crate) fn world(scenario: &str) -> (Revision, SnapshotSpec) {
+    let scenario: Scenario = qonnect_schema::yaml::from_str(scenario).unwrap();
+    (scenario.revision(), scenario.snapshot())
+}
+
 /// The decision for every component, and why not elsewhere.
 pub(crate) fn decide(scenario: &str) -> String {
-    let scenario: Scenario = qonnect_schema::yaml::from_str(scenario).unwrap();
-    let (revision, snapshot) = (scenario.revision(), scenario.snapshot());
+    let (revision, snapshot) = world(scenario);
     let mut text = String::new();
     for name in revision.applications.keys() {
         let explained = placement::explain(&revision, &snapshot, name).unwrap();
@@ -99,6 +103,25 @@ impl Scenario {
         }
     }
 
+    fn placed(&self, app: &str, component: &str, place: &str, now: Timestamp) -> ComponentPlacement {
+        let (place, failed) = match place.split_once(", not ") {
+            Some((place, failed)) => (place, Some(failed)),
+            None => (place, None),
+        };
+        let (cluster, from) = match place.split_once(" <- ") {
+            Some((cluster, from)) => (cluster, Some(from)),
+            None => (place, None),
+        };
+        let manifests = || fingerprint(&self.source(app, &self.apps[app]), component);
+        let until = now + SignedDuration::from_hours(1);
+        ComponentPlacement {
+            cluster: Some(cluster.into()),
+            moving: from.map(|from| Move { from: from.into(), phase: MovePhase::Placing, deadline: now }),
+            gave_up: failed.map(|failed| GaveUp { cluster: failed.into(), until, manifests: manifests() }),
+            ..ComponentPlacement::default()
+        }
+    }
+
     fn snapshot(&self) -> SnapshotSpec {
         let mut snapshot = SnapshotSpec {
             now: "2026-06-01T12:00:00Z".parse().unwrap(),
@@ -120,44 +143,11 @@ impl Scenario {
                     },
                 )
             });
-            placement.spec.components.insert(component.into(), placed(place, snapshot.now));
+            placement
+                .spec
+                .components
+                .insert(component.into(), self.placed(app, component, place, snapshot.now));
         }
         snapshot
     }
-}
-
-fn placed(place: &str, now: Timestamp) -> qonnect_schema::documents::placement::ComponentPlacement {
-    let (cluster, from) = match place.split_once(" <- ") {
-        Some((cluster, from)) => (cluster, Some(from)),
-        None => (place, None),
-    };
-    let moving = from.map(|from| Move { from: from.into(), phase: MovePhase::Placing, deadline: now });
-    qonnect_schema::documents::placement::ComponentPlacement {
-        cluster: Some(cluster.into()),
-        moving,
-        gave_up: None,
-        score: None,
-        others: vec![],
-    }
-}
-
-/// `COUNT x CPU MEMORY`; `each x CPU MEMORY` for a DaemonSet.
-pub(crate) fn deployment(name: &str, pods: &str) -> Manifest {
-    let (count, requests) = pods.split_once(" x ").unwrap();
-    let (cpu, memory) = requests.split_once(' ').unwrap();
-    let (kind, replicas) = match count {
-        "each" => ("DaemonSet", None),
-        count => ("Deployment", Some(count.parse::<u32>().unwrap())),
-    };
-    let container = json!({ "name": "main", "resources": { "requests": { "cpu": cpu, "memory": memory } } });
-    let mut object = json!({
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": { "name": name },
-        "spec": { "template": { "spec": { "containers": [container] } } },
-    });
-    if let Some(replicas) = replicas {
-        object["spec"]["replicas"] = json!(replicas);
-    }
-    Manifest { path: format!("{name}.yaml"), document: 0, object }
 }

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use qonnect_core::placement::{self, Plan, Planner, PodCount, Touched, plan};
-use qonnect_schema::documents::application::{Component, Dependency, Objectives, Strategy as Scoring};
+use qonnect_schema::documents::application::{
+    Component, Constraints, Dependency, Objectives, Separation, Strategy as Scoring,
+};
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::placement::PlacementSpec;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
@@ -47,6 +49,7 @@ fn cluster() -> impl Strategy<Value = ClusterSpec> {
                 memory: Bytes(memory << 30),
                 storage: Bytes(10 << 30),
                 pods: 4,
+                extended: BTreeMap::new(),
                 energy: Some(EnergyRate(f64::from(energy) / 1000.0)),
                 price: Some(Money(f64::from(price) / 4.0)),
                 bandwidth: Some(Bandwidth(u64::from(energy) * 1_000_000_000)),
@@ -67,31 +70,41 @@ fn component() -> impl Strategy<Value = (Component, Pods, Option<bool>)> {
     ((tiers, regions), (1..4u32, 1..20u64, 1..8u64), calls).prop_map(
         |((tiers, regions), (count, cpu, memory), calls)| {
             let component = Component {
-                name: String::new(),
-                manifests: vec![],
                 tiers: tiers.into_iter().map(Into::into).collect(),
-                cluster_selector: Default::default(),
                 regions: regions.into_iter().map(Into::into).collect(),
-                tolerations: vec![],
-                depends_on: vec![],
-                expose: None,
+                ..Component::default()
             };
             (component, (count, cpu * 100, memory), calls)
         },
     )
 }
 
+/// Whether a component must be with the one before it, or apart from it, by what.
+fn bond() -> impl Strategy<Value = Option<(bool, &'static str)>> {
+    prop::option::weighted(0.25, (prop::bool::weighted(0.4), select(&["cluster", "region"][..])))
+}
+
 fn application(calls: bool) -> impl Strategy<Value = (ApplicationSpec, Vec<Pods>)> {
     let weights = (1..10u32, 0..10u32, 0..10u32);
     let scoring = select(&[Scoring::Optimal, Scoring::Optimal, Scoring::Borda][..]);
     let limit = prop::option::weighted(0.2, 1..20u32);
-    (weights, scoring, limit, prop::collection::vec(component(), 1..5)).prop_map(
-        move |((energy, cost, performance), strategy, limit, drawn)| {
+    let path = prop::option::weighted(0.1, 10..100u64);
+    let parts = prop::collection::vec((component(), bond()), 1..5);
+    (weights, scoring, (limit, path), parts).prop_map(
+        move |((energy, cost, performance), strategy, (limit, path), drawn)| {
             let weight = |tenths: u32| f64::from(tenths) / 10.0;
             let mut components = Vec::new();
             let mut pods = Vec::new();
-            for (at, (mut component, requests, call)) in drawn.into_iter().enumerate() {
+            for (at, ((mut component, requests, call), bond)) in drawn.into_iter().enumerate() {
                 component.name = format!("c{at}");
+                match bond.filter(|_| calls && at > 0) {
+                    Some((true, _)) => component.colocate.push(format!("c{}", at - 1)),
+                    Some((false, by)) => {
+                        let from = format!("c{}", at - 1);
+                        component.separate.push(Separation { from, by: by.into() });
+                    }
+                    None => {}
+                }
                 if let Some(limited) = call.filter(|_| calls && at > 0) {
                     let max_latency = limited.then_some(Latency::from_ms(10));
                     component.depends_on.push(Dependency { component: format!("c{}", at - 1), max_latency });
@@ -99,9 +112,10 @@ fn application(calls: bool) -> impl Strategy<Value = (ApplicationSpec, Vec<Pods>
                 components.push(component);
                 pods.push(requests);
             }
-            let constraints = qonnect_schema::documents::application::Constraints {
+            let constraints = Constraints {
                 max_cost_per_hour: limit.map(|limit| Money(f64::from(limit) / 2.0)),
-                regions: vec![],
+                max_path_latency: path.filter(|_| calls).map(Latency::from_ms),
+                ..Constraints::default()
             };
             let objectives = Objectives {
                 energy: weight(energy),
@@ -109,7 +123,7 @@ fn application(calls: bool) -> impl Strategy<Value = (ApplicationSpec, Vec<Pods>
                 performance: weight(performance),
                 carbon: 0.0,
             };
-            (ApplicationSpec { objectives, namespace: None, strategy, components, constraints }, pods)
+            (ApplicationSpec { objectives, strategy, components, constraints, ..Default::default() }, pods)
         },
     )
 }
@@ -282,6 +296,31 @@ fn obeys_latency(world: &World, places: &Places) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What is placed is with whom it must be with, and apart from whom it must be apart from.
+fn obeys_bonds(world: &World, places: &Places) -> Result<(), TestCaseError> {
+    for (application, source) in &world.revision.applications {
+        let place = |component: &str| {
+            let place = places[&(application.clone(), component.to_owned())].as_ref()?;
+            Some((place, world.revision.clusters[place].spec.region.as_ref()?))
+        };
+        for component in &source.application.spec.components {
+            let Some((here, region)) = place(&component.name) else { continue };
+            for (there, _) in component.colocate.iter().filter_map(|other| place(other)) {
+                prop_assert!(here == there, "{application}: {here} and {there} are to be one");
+            }
+            for separation in &component.separate {
+                let Some((there, other_region)) = place(&separation.from) else { continue };
+                prop_assert!(here != there, "{application}: two on {here}");
+                prop_assert!(
+                    separation.by == "cluster" || region != other_region,
+                    "{application}: two in {region}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, ..Config::default() }
 }
@@ -295,11 +334,12 @@ proptest! {
     }
 
     #[test]
-    fn nothing_new_breaks_a_filter_a_capacity_or_a_limit_of_latency(world in world(true)) {
+    fn nothing_new_breaks_a_filter_a_capacity_a_bond_or_a_limit_of_latency(world in world(true)) {
         let places = places(&plan(&world.revision, &world.snapshot));
         within_capacity(&world, &places)?;
         obeys_filters(&world, &BTreeMap::new(), &places)?;
         obeys_latency(&world, &places)?;
+        obeys_bonds(&world, &places)?;
     }
 
     #[test]
@@ -379,6 +419,7 @@ proptest! {
         within_capacity(&world, &now)?;
         obeys_filters(&world, &BTreeMap::new(), &now)?;
         obeys_latency(&world, &now)?;
+        obeys_bonds(&world, &now)?;
         let known: BTreeSet<_> = world.revision.applications.keys().collect();
         prop_assert_eq!(known, held.applications.keys().collect());
         let snapshot = SnapshotSpec { placements: placements(&held), ..world.snapshot.clone() };

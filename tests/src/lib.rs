@@ -8,6 +8,9 @@ pub mod kubelet;
 
 pub mod git;
 
+pub mod optima;
+pub mod workload;
+
 pub mod programs;
 pub mod proxy;
 

@@ -62,44 +62,29 @@ impl Pod {
 fn requests(spec: &Value) -> Resources {
     let items = |name: &str| spec[name].as_array().into_iter().flatten();
     let of = |container: &Value| resources(&container["resources"]["requests"]);
-    let mut running = items("containers").map(of).fold(Resources::default(), plus);
+    let mut running = items("containers").map(of).fold(Resources::default(), |sum, one| sum.plus(&one));
     let mut peak = Resources::default();
     for container in items("initContainers") {
         // A sidecar stays; others end before the next one starts.
         if container["restartPolicy"] == "Always" {
-            running = plus(running, of(container));
-            peak = max(peak, running);
+            running = running.plus(&of(container));
+            peak = peak.larger(&running);
         } else {
-            peak = max(peak, of(container));
+            peak = peak.larger(&of(container));
         }
     }
-    Resources { pods: 1, ..plus(max(running, peak), resources(&spec["overhead"])) }
-}
-
-fn plus(a: Resources, b: Resources) -> Resources {
-    Resources {
-        cpu: Cpu(a.cpu.0 + b.cpu.0),
-        memory: Bytes(a.memory.0 + b.memory.0),
-        storage: Bytes(a.storage.0 + b.storage.0),
-        pods: a.pods + b.pods,
-    }
-}
-
-fn max(a: Resources, b: Resources) -> Resources {
-    Resources {
-        cpu: a.cpu.max(b.cpu),
-        memory: a.memory.max(b.memory),
-        storage: a.storage.max(b.storage),
-        pods: a.pods.max(b.pods),
-    }
+    Resources { pods: 1, ..running.larger(&peak).plus(&resources(&spec["overhead"])) }
 }
 
 fn resources(list: &Value) -> Resources {
+    let named = list.as_object().into_iter().flatten();
+    let extended = named.filter(|(name, _)| Resources::is_extended(name));
     Resources {
         cpu: amount(&list["cpu"]),
         memory: amount(&list["memory"]),
         storage: amount(&list["ephemeral-storage"]),
         pods: amount::<Cpu>(&list["pods"]).0.div_ceil(1000) as u32,
+        extended: extended.map(|(name, value)| (name.clone(), amount::<Bytes>(value).0)).collect(),
     }
 }
 
@@ -175,13 +160,13 @@ pub fn with_pods<'a>(
     for pod in pods.into_iter().filter(|pod| pod.owner.is_none()) {
         if let Some(node) = &pod.node {
             let sum = foreign.entry(node).or_default();
-            *sum = plus(*sum, pod.requests);
+            *sum = sum.plus(&pod.requests);
         }
     }
     nodes
         .into_iter()
         .map(|node| Node {
-            foreign: foreign.get(node.name.as_str()).copied().unwrap_or_default(),
+            foreign: foreign.get(node.name.as_str()).cloned().unwrap_or_default(),
             ..node.clone()
         })
         .collect()
@@ -213,7 +198,7 @@ mod tests {
             },
             "spec": {"unschedulable": true},
             "status": {
-                "allocatable": {"cpu": "6", "memory": "7160844288", "ephemeral-storage": "4114046976", "pods": "110"},
+                "allocatable": {"cpu": "6", "memory": "7160844288", "ephemeral-storage": "4114046976", "pods": "110", "nvidia.com/gpu": "2"},
                 "conditions": [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "True"},
                                {"type": "MemoryPressure", "status": "False"}],
             },
@@ -224,7 +209,8 @@ mod tests {
                 cpu: Cpu(6000),
                 memory: Bytes(7_160_844_288),
                 storage: Bytes(4_114_046_976),
-                pods: 110
+                pods: 110,
+                extended: BTreeMap::from([("nvidia.com/gpu".into(), 2)]),
             }
         );
         assert!(facts.ready && facts.unschedulable);
@@ -255,7 +241,7 @@ mod tests {
         let facts = with_pods(&nodes, &pods);
         assert_eq!(
             facts[0].foreign,
-            Resources { cpu: Cpu(750), memory: Bytes(128 << 20), storage: Bytes(0), pods: 2 }
+            Resources { cpu: Cpu(750), memory: Bytes(128 << 20), pods: 2, ..Resources::default() }
         );
         assert_eq!(facts[1].foreign, Resources::default());
     }

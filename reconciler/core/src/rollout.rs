@@ -28,6 +28,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use step::fingerprint;
+
 /// What rolling out reads.
 #[derive(Debug, Clone, Copy)]
 pub struct World<'a> {

@@ -11,7 +11,6 @@ use qonnect_schema::api::{
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health, Node, Resources};
 use qonnect_schema::revision::{ApplicationSource, Revision};
-use qonnect_schema::units::{Bytes, Cpu};
 
 pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ClusterView> {
     let unheard = ClusterState::default();
@@ -27,7 +26,7 @@ pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Ve
             since: state.since,
             cordon: spec.is_some_and(|spec| spec.cordon || spec.drain),
             nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
-            capacity: nodes.iter().map(free).fold(Resources::default(), sum),
+            capacity: nodes.iter().map(free).fold(Resources::default(), |sum, one| sum.plus(&one)),
             components: count(state.components.iter()),
             components_ready: count(state.components.iter().filter(|status| status.health == Health::Ready)),
             wanted: knowledge.releases.get(name).cloned(),
@@ -151,24 +150,9 @@ fn nodes_of(spec: Option<&ClusterSpec>, state: &ClusterState) -> Vec<Node> {
 
 /// What a node that takes pods leaves to us.
 fn free(node: &Node) -> Resources {
-    let Node { allocatable, foreign, .. } = node;
     match node.ready && !node.unschedulable {
-        true => Resources {
-            cpu: Cpu(allocatable.cpu.0.saturating_sub(foreign.cpu.0)),
-            memory: Bytes(allocatable.memory.0.saturating_sub(foreign.memory.0)),
-            storage: Bytes(allocatable.storage.0.saturating_sub(foreign.storage.0)),
-            pods: allocatable.pods.saturating_sub(foreign.pods),
-        },
+        true => node.allocatable.minus(&node.foreign),
         false => Resources::default(),
-    }
-}
-
-fn sum(a: Resources, b: Resources) -> Resources {
-    Resources {
-        cpu: Cpu(a.cpu.0.saturating_add(b.cpu.0)),
-        memory: Bytes(a.memory.0.saturating_add(b.memory.0)),
-        storage: Bytes(a.storage.0.saturating_add(b.storage.0)),
-        pods: a.pods.saturating_add(b.pods),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use qonnect_core::placement::{Change, Line, Report, micro, reason};
+use qonnect_core::placement::{Change, Line, Loss, Report, micro, reason};
 use qonnect_schema::Placement;
 use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, Score, Term};
@@ -87,6 +87,9 @@ pub(crate) fn changes(report: &Report, width: Option<u16>) -> String {
     }
     let totals = totals(report).map(|row| row.to_vec());
     let _ = write!(text, "\n{}", table(&["PER HOUR", "BEFORE", "AFTER", "CHANGE"], &totals, width));
+    for (nth, note) in report.notes.iter().enumerate() {
+        let _ = writeln!(text, "{}note: {note}", if nth == 0 { "\n" } else { "" });
+    }
     text
 }
 
@@ -110,7 +113,30 @@ pub(crate) fn markdown(report: &Report) -> String {
         rows(header, &mut changed(report).map(|line| cells(line).to_vec()));
     }
     rows("| Per hour | Before | After | Change |", &mut totals(report).into_iter().map(|row| row.to_vec()));
+    for (nth, note) in report.notes.iter().enumerate() {
+        let _ = writeln!(text, "{}- {note}", if nth == 0 { "\n" } else { "" });
+    }
     text
+}
+
+/// What would be missing after each loss.
+pub(crate) fn losses(losses: &[Loss], width: Option<u16>) -> String {
+    let rows: Vec<_> = losses.iter().map(|loss| loss_cells(loss).to_vec()).collect();
+    table(&["LOST", "COMPONENTS", "WITHOUT A PLACE"], &rows, width)
+}
+
+/// The same for a pull request.
+pub(crate) fn losses_markdown(losses: &[Loss]) -> String {
+    let mut text = String::from("| Lost | Components | Without a place |\n| --- | --- | --- |\n");
+    for loss in losses {
+        let _ = writeln!(text, "| {} |", loss_cells(loss).join(" | "));
+    }
+    text
+}
+
+fn loss_cells(loss: &Loss) -> [String; 3] {
+    let missing = if loss.missing.is_empty() { "-".into() } else { loss.missing.join(", ") };
+    [loss.lost.clone(), loss.components.to_string(), missing]
 }
 
 /// `2 move, 1 is placed, 4 stay`.
@@ -147,7 +173,7 @@ fn cells(line: &Line) -> [String; 5] {
     [change.into(), component, cluster(&line.from), cluster(&line.to), line.reason.clone()]
 }
 
-fn totals(report: &Report) -> [[String; 4]; 3] {
+fn totals(report: &Report) -> [[String; 4]; 4] {
     let (before, after) = (&report.before, &report.after);
     let row = |name: &str, before: f64, after: f64| {
         let change = after - before;
@@ -158,6 +184,7 @@ fn totals(report: &Report) -> [[String; 4]; 3] {
         row("cost (currency)", before.cost, after.cost),
         row("energy (kWh)", before.energy, after.energy),
         row("carbon (gCO2e)", before.carbon, after.carbon),
+        row("round trips (ms)", before.latency, after.latency),
     ]
 }
 
@@ -210,8 +237,9 @@ mod tests {
         };
         let report = Report {
             components: vec![line],
-            before: Totals { placed: 1, cost: 2.0, energy: 0.5, carbon: 0.0 },
-            after: Totals { placed: 1, cost: 1.0, energy: 0.75, carbon: 0.0 },
+            before: Totals { placed: 1, cost: 2.0, energy: 0.5, carbon: 0.0, latency: 4.0 },
+            after: Totals { placed: 1, cost: 1.0, energy: 0.75, carbon: 0.0, latency: 42.0 },
+            notes: vec!["nobody says the PUE of a: 1.5 of the fleet's defaults counts".into()],
         };
         assert_eq!(
             markdown(&report),
@@ -227,6 +255,9 @@ mod tests {
 | cost (currency) | 2 | 1 | -1 |
 | energy (kWh) | 0.5 | 0.75 | +0.25 |
 | carbon (gCO2e) | 0 | 0 | 0 |
+| round trips (ms) | 4 | 42 | +38 |
+
+- nobody says the PUE of a: 1.5 of the fleet's defaults counts
 "
         );
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use qonnect_core::placement::{Report, plan};
+use qonnect_core::placement::{Domain, Report, WhatIf, plan, survive, what_if};
 use qonnect_schema::diagnostic::{self, Severity};
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Snapshot, SnapshotSpec, validate, yaml};
@@ -24,6 +24,9 @@ Examples:
   qonnect plan                                           onto the capacity that clusters/ declares
   qonnect plan --snapshot http://127.0.0.1:7480          onto the fleet as it is
   qonnect export > now.yaml; qonnect plan --snapshot now.yaml
+  qonnect plan --what-if 'lose cluster=fog-cost' --what-if 'price edge-*=0.1'
+                                                         `lose region=`, `drain cluster=`, `carbon REGION=` too
+  qonnect plan --survive cluster                         what has no place when any one cluster is lost
   qonnect plan -o markdown >> \"$GITHUB_STEP_SUMMARY\"     for a pull request")]
 pub(super) struct Args {
     /// A repository, or a folder in it
@@ -32,11 +35,23 @@ pub(super) struct Args {
     /// What is: a Snapshot, or the lead to ask for it. Without it nothing runs yet
     #[arg(long, value_name = "FILE|URL")]
     snapshot: Option<String>,
+    /// What would be otherwise, such as `lose cluster=fog-cost` or `price edge-*=0.1`; may be repeated
+    #[arg(long, value_name = "CHANGE")]
+    what_if: Vec<WhatIf>,
+    /// What would be missing if any one of them were lost
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "what_if")]
+    survive: Option<Survive>,
     /// How to print it
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
     #[command(flatten)]
     leads: Leads,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Survive {
+    Cluster,
+    Region,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,8 +65,23 @@ enum Output {
 pub(super) fn run(args: Args) -> Status {
     let Some(revision) = revision(&args.path)? else { return Ok(ExitCode::from(2)) };
     let snapshot = snapshot(&args)?;
-    let plan = plan(&revision, &snapshot);
-    let report = Report::new(&revision, &snapshot, &plan);
+    if let Some(domain) = args.survive {
+        let domain = match domain {
+            Survive::Cluster => Domain::Cluster,
+            Survive::Region => Domain::Region,
+        };
+        let losses = survive(&revision, &snapshot, domain);
+        output::print(&match args.output {
+            Output::Text => decisions::losses(&losses, output::terminal_width()),
+            Output::Json => output::document(output::Format::Json, &losses)?,
+            Output::Markdown => decisions::losses_markdown(&losses),
+        })?;
+        return Ok(ExitCode::from(u8::from(losses.iter().any(|loss| !loss.missing.is_empty()))));
+    }
+    let report = match args.what_if.as_slice() {
+        [] => Report::new(&revision, &snapshot, &plan(&revision, &snapshot)),
+        changes => what_if(&revision, &snapshot, changes)?,
+    };
     output::print(&match args.output {
         Output::Text => decisions::changes(&report, output::terminal_width()),
         Output::Json => output::document(output::Format::Json, &report)?,

@@ -57,6 +57,7 @@ fn default_node(cluster: &str) -> DeclaredNode {
         memory: Bytes(8 << 30),
         storage: Bytes(16 << 30),
         pods: 110,
+        extended: Default::default(),
         energy: None,
         price: None,
         bandwidth: None,

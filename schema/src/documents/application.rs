@@ -15,7 +15,7 @@ document!(
     ApplicationSpec
 );
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApplicationSpec {
     pub objectives: Objectives,
@@ -23,6 +23,10 @@ pub struct ApplicationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
+    /// Who gets room first; of what does not run yet, the lower gives way to the higher.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
     /// How clusters are chosen.
     #[serde(default)]
     pub strategy: Strategy,
@@ -30,6 +34,10 @@ pub struct ApplicationSpec {
     pub components: Vec<Component>,
     #[serde(default)]
     pub constraints: Constraints,
+}
+
+fn is_zero(priority: &i32) -> bool {
+    *priority == 0
 }
 
 /// Weights between 0 and 1, not all zero. Only their ratio matters.
@@ -61,7 +69,7 @@ pub enum Strategy {
 }
 
 /// One placeable part of an application.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Component {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -84,6 +92,12 @@ pub struct Component {
     /// The components of the same application that it calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
+    /// Components of the same application that it must be on one cluster with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub colocate: Vec<String>,
+    /// Components of the same application that it must be apart from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub separate: Vec<Separation>,
     /// How components on other clusters reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
@@ -152,6 +166,22 @@ pub struct Dependency {
     pub max_latency: Option<Latency>,
 }
 
+/// Keeps two components from clusters that have the same value of a label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Separation {
+    /// The other component.
+    pub from: String,
+    /// `cluster`, `region`, `tier`, or a label of clusters. Clusters without it count as one place.
+    #[serde(default = "cluster")]
+    #[schemars(length(min = 1))]
+    pub by: String,
+}
+
+fn cluster() -> String {
+    "cluster".into()
+}
+
 /// A Service of this component that other clusters reach by a node port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -170,6 +200,17 @@ pub struct Constraints {
     /// The most that all components together may cost, in currency per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_per_hour: Option<Money>,
+    /// The most that nodes may draw for all components together, in watts, without the building around them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub max_power: Option<f64>,
+    /// The most that all components together may emit, in gCO₂e per hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub max_carbon_per_hour: Option<f64>,
+    /// The longest that the round trips along a chain of dependencies may take together, such as `100ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_path_latency: Option<Latency>,
     /// Residency: the regions that its components may run in; any, if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<String>,

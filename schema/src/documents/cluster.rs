@@ -108,6 +108,9 @@ pub struct DeclaredNode {
     pub storage: Bytes,
     #[serde(default = "pods")]
     pub pods: u32,
+    /// Extended resources by name, such as `nvidia.com/gpu`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extended: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<EnergyRate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +129,7 @@ impl DeclaredNode {
                 memory: self.memory,
                 storage: self.storage,
                 pods: self.pods,
+                extended: self.extended.clone(),
             },
             ready: true,
             energy: self.energy,

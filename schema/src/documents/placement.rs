@@ -131,7 +131,10 @@ pub enum Filter {
     Residency,
     Cordon,
     Lease,
+    Failed,
     Capacity,
+    Colocation,
+    Separation,
     Latency,
     Limit,
 }

@@ -90,13 +90,50 @@ pub struct Node {
     pub bandwidth: Option<Bandwidth>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Resources {
     pub cpu: Cpu,
     pub memory: Bytes,
     pub storage: Bytes,
     pub pods: u32,
+    /// Extended resources by name, such as `nvidia.com/gpu`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extended: BTreeMap<String, u64>,
+}
+
+impl Resources {
+    /// Whether a name in a list of resources is that of an extended one: it has a domain.
+    pub fn is_extended(name: &str) -> bool {
+        name.contains('/')
+    }
+
+    pub fn plus(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_add)
+    }
+
+    /// What is left; never less than nothing.
+    pub fn minus(&self, other: &Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    /// Of each resource the larger amount.
+    pub fn larger(&self, other: &Self) -> Self {
+        self.each(other, u64::max)
+    }
+
+    fn each(&self, other: &Self, of: fn(u64, u64) -> u64) -> Self {
+        let names = self.extended.keys().chain(other.extended.keys());
+        let amount = |all: &Self, name: &String| all.extended.get(name).copied().unwrap_or(0);
+        let pods = of(u64::from(self.pods), u64::from(other.pods));
+        Self {
+            cpu: Cpu(of(self.cpu.0, other.cpu.0)),
+            memory: Bytes(of(self.memory.0, other.memory.0)),
+            storage: Bytes(of(self.storage.0, other.storage.0)),
+            pods: u32::try_from(pods).unwrap_or(u32::MAX),
+            extended: names.map(|name| (name.clone(), of(amount(self, name), amount(other, name)))).collect(),
+        }
+    }
 }
 
 /// The newest release that an agent has applied without an error.

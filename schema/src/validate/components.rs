@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bonds;
 use super::findings::{Findings, Origin};
 use super::fleet::Declared;
 use super::words::{did_you_mean, quoted};
+use crate::Cluster;
 use crate::documents::application::{
     Application, ClusterSelector, Component, LabelOperator, LabelRequirement, TolerationOperator,
 };
@@ -50,6 +52,7 @@ pub(super) fn check(
             some_cluster(index, component, fleet, origin, findings);
         }
     }
+    bonds::check(&spec.components, fleet, origin, findings);
     cycles(&spec.components, origin, findings);
 }
 
@@ -138,18 +141,20 @@ fn some_cluster(
     origin: Origin<'_>,
     findings: &mut Findings,
 ) {
-    let allows = |list: &[String], name: &str| list.is_empty() || list.iter().any(|allowed| allowed == name);
-    let fits = fleet.clusters.values().any(|cluster| {
-        allows(&component.tiers, &cluster.spec.tier)
-            && allows(&component.regions, cluster.spec.region.as_deref().unwrap_or_default())
-            && selects(&component.cluster_selector, &cluster.metadata.labels)
-    });
-    if !fits && !fleet.clusters.is_empty() {
+    if !fleet.clusters.is_empty() && !fleet.clusters.values().any(|cluster| fits(component, cluster)) {
         let message = format!("no cluster fits the tiers, regions and selector of `{}`", component.name);
         findings
             .warning(origin, "no-cluster-fits", format!("/spec/components/{index}/name"), message)
             .help("it stays unplaced until such a cluster joins the fleet");
     }
+}
+
+/// Whether a cluster has the tier, the region and the labels that a component asks for.
+pub(super) fn fits(component: &Component, cluster: &Cluster) -> bool {
+    let allows = |list: &[String], name: &str| list.is_empty() || list.iter().any(|allowed| allowed == name);
+    allows(&component.tiers, &cluster.spec.tier)
+        && allows(&component.regions, cluster.spec.region.as_deref().unwrap_or_default())
+        && selects(&component.cluster_selector, &cluster.metadata.labels)
 }
 
 fn selects(selector: &ClusterSelector, labels: &BTreeMap<String, String>) -> bool {

@@ -13,6 +13,7 @@ use crate::revision::{ApplicationSource, Revision};
 use crate::tree::Tree;
 
 mod application;
+mod bonds;
 mod claims;
 mod components;
 mod document;

@@ -75,7 +75,7 @@ async fn a_release_is_applied_kept_in_place_and_removed() {
     strangers.create(&params, &serde_json::from_value(stranger).unwrap()).await.unwrap();
     world
         .reported("foreign requests", |report| {
-            let foreign = report.nodes.as_ref().ok_or("no nodes")?[0].foreign;
+            let foreign = &report.nodes.as_ref().ok_or("no nodes")?[0].foreign;
             let fits = (foreign.cpu, foreign.memory, foreign.pods) == (Cpu(250), Bytes(64 << 20), 1);
             fits.then_some(()).ok_or(format!("{foreign:?}"))
         })

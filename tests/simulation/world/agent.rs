@@ -284,7 +284,12 @@ fn live(mut object: Value, version: u64) -> Value {
 }
 
 fn node() -> Node {
-    let allocatable =
-        Resources { cpu: Cpu(8_000), memory: Bytes(16 << 30), storage: Bytes(100 << 30), pods: 110 };
+    let allocatable = Resources {
+        cpu: Cpu(8_000),
+        memory: Bytes(16 << 30),
+        storage: Bytes(100 << 30),
+        pods: 110,
+        ..Resources::default()
+    };
     Node { name: "node".into(), allocatable, ready: true, ..Node::default() }
 }

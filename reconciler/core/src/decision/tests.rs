@@ -28,13 +28,11 @@ fn application(name: &str, value: &str) -> Arc<ApplicationSource> {
     let component = |value| serde_json::from_value(value).unwrap();
     let spec = ApplicationSpec {
         objectives: Objectives { energy: 1.0, ..Default::default() },
-        namespace: None,
-        strategy: Default::default(),
         components: vec![
             component(json!({"name": "web", "manifests": ["w"], "dependsOn": [{"component": "db"}]})),
             component(json!({"name": "db", "manifests": ["d"]})),
         ],
-        constraints: Default::default(),
+        ..Default::default()
     };
     let map = |component: &str| Manifest {
         path: format!("apps/{name}/{component}"),

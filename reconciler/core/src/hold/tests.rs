@@ -10,10 +10,8 @@ fn source(name: &str, commit: &str, components: &[&str]) -> Arc<ApplicationSourc
     let component = |name: &&str| serde_json::from_value(json!({"name": name, "manifests": ["m"]})).unwrap();
     let spec = ApplicationSpec {
         objectives: Objectives { energy: 1.0, ..Default::default() },
-        namespace: None,
-        strategy: Default::default(),
         components: components.iter().map(component).collect(),
-        constraints: Default::default(),
+        ..Default::default()
     };
     let application = Application::new(name, spec);
     Arc::new(ApplicationSource { commit: commit.into(), application, manifests: BTreeMap::new() })

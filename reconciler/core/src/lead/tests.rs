@@ -41,10 +41,8 @@ fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
         let component = json!({"name": "web", "manifests": ["m"]});
         let spec = ApplicationSpec {
             objectives: Objectives { energy: 1.0, ..Default::default() },
-            namespace: None,
-            strategy: Default::default(),
             components: vec![serde_json::from_value(component).unwrap()],
-            constraints: Default::default(),
+            ..Default::default()
         };
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
         let manifest = qonnect_schema::manifest::Manifest { path: "m".into(), document: 0, object };
@@ -62,6 +60,7 @@ fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
         memory: Bytes(1 << 30),
         storage: Bytes(1 << 30),
         pods: 110,
+        extended: BTreeMap::new(),
         energy: None,
         price: None,
         bandwidth: None,

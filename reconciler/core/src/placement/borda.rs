@@ -16,6 +16,8 @@
 //! Ranks do not ask what else runs on a node: a cluster that is full for the moment keeps its rank and is
 //! passed over, so that one component's arrival does not change the winner for another.
 
+use std::cmp::Reverse;
+
 use qonnect_schema::documents::application::Objectives;
 use qonnect_schema::documents::placement::{Score, Term};
 
@@ -59,9 +61,13 @@ struct Ranked {
 pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
     let problem = state.problem;
     for runs in [true, false] {
-        for &item in items.iter().filter(|item| problem.items[**item].home.is_some() == runs) {
-            let order = order(state, item);
-            let first = order.into_iter().map(|points| points.member).find(|member| state.can(item, *member));
+        let mut order: Vec<usize> =
+            items.iter().copied().filter(|item| problem.items[*item].home.is_some() == runs).collect();
+        order.sort_by_key(|item| Reverse(problem.app(*item).priority()));
+        for item in order {
+            let ranked = self::order(state, item);
+            let first =
+                ranked.into_iter().map(|points| points.member).find(|member| state.can(item, *member));
             // Nothing is evicted without a target.
             state.put(item, first.or(problem.items[item].home));
         }
@@ -90,7 +96,7 @@ pub(super) fn order(state: &State<'_>, item: usize) -> Vec<Points> {
         }
     }
     // Stable: names break what is left.
-    order.sort_by_key(|points| std::cmp::Reverse((points.kept.score, points.all)));
+    order.sort_by_key(|points| Reverse((points.kept.score, points.all)));
     order
 }
 
@@ -102,6 +108,7 @@ pub(super) fn admitted(problem: &Problem, item: usize) -> Vec<usize> {
         return home.into_iter().collect();
     }
     let newcomers = problem.menus.admitted(facts.menu).iter().map(|member| *member as usize);
+    let newcomers = newcomers.filter(|member| !problem.gave_up(item, *member));
     let mut admitted: Vec<usize> =
         newcomers.filter(|member| facts.home != Some(*member)).chain(home).collect();
     admitted.sort_unstable();

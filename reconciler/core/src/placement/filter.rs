@@ -2,6 +2,7 @@
 //!
 //! Capacity, latency and limit depend on what else is placed: see [`super::state`] and [`super::loads`].
 
+use jiff::Timestamp;
 use qonnect_schema::documents::application::Component;
 use qonnect_schema::documents::cluster::{Taint, TaintEffect};
 use qonnect_schema::documents::placement::{Filter, Refusal};
@@ -32,6 +33,8 @@ pub(super) enum Refused<'a> {
         home: &'a str,
         status: ClusterStatus,
     },
+    /// It did not become Ready there, and is not tried again until then.
+    GaveUp(Timestamp),
 }
 
 /// What a component asks of a cluster, whatever else is placed where.
@@ -98,6 +101,10 @@ pub(super) fn refused(problem: &Problem, item: usize, member: usize) -> Option<R
             let home = &problem.members[home];
             Some(Refused::Pinned { home: &home.name, status: home.status })
         }
+        (None, None) => {
+            let gave_up = problem.items[item].gave_up.filter(|(cluster, _)| *cluster == member);
+            gave_up.map(|(_, until)| Refused::GaveUp(until))
+        }
         (there, _) => there,
     }
 }
@@ -131,6 +138,9 @@ impl Refused<'_> {
             Self::Cordon => (Filter::Cordon, "is cordoned: nothing new comes here".into()),
             Self::Drain => (Filter::Cordon, "is drained: everything moves away".into()),
             Self::Silent(status) => (Filter::Lease, format!("is {status:?}: nothing new comes here")),
+            Self::GaveUp(until) => {
+                (Filter::Failed, format!("it was not Ready here in time: tried again after {until}"))
+            }
             Self::Pinned { home, status } => {
                 (Filter::Lease, format!("runs on {home}, which is {status:?}: it stays there for now"))
             }

@@ -22,6 +22,16 @@ pub(super) fn label<'a>(cluster: &'a Cluster, key: &str) -> Option<&'a str> {
     }
 }
 
+/// Where a cluster is, by a short word or by any label.
+pub(super) fn place<'a>(cluster: &'a Cluster, by: &str) -> Option<&'a str> {
+    match by {
+        "tier" => label(cluster, TIER),
+        "region" => label(cluster, REGION),
+        "cluster" => label(cluster, CLUSTER),
+        key => label(cluster, key),
+    }
+}
+
 /// The first requirement of a selector that a cluster does not meet, with what it has instead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unmet<'a> {

@@ -256,7 +256,7 @@ impl Loads {
             false
         });
         refusal(match found {
-            Some(misfit) => misfit.message(&facts.nodes, &free),
+            Some(misfit) => misfit.message(&facts.nodes, &free, &problem.extended),
             None if !self.of[member].squeezed.is_empty() => {
                 "what runs here needs more than its nodes have".into()
             }

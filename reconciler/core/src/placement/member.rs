@@ -6,18 +6,17 @@
 use qonnect_schema::Cluster;
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::fleet::FleetDefaults;
-use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node, Resources};
+use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node};
 
+use super::extended::Extended;
 use super::signals::{Current, PowerModel};
 
-/// CPU in thousandths, bytes of memory, bytes of storage, pods.
+/// CPU in thousandths, bytes of memory, bytes of storage, pods, and a few extended resources.
 pub(super) type Amounts = [u64; RESOURCES];
 
-pub(super) const RESOURCES: usize = 4;
-
-pub(super) fn amounts(resources: &Resources) -> Amounts {
-    [resources.cpu.0, resources.memory.0, resources.storage.0, u64::from(resources.pods)]
-}
+/// How many resources every node has, and with the extended ones.
+pub(super) const NATIVE: usize = 4;
+pub(super) const RESOURCES: usize = 8;
 
 #[derive(Debug, Clone)]
 pub(super) struct Member {
@@ -67,6 +66,7 @@ impl Member {
         signals: &Current<'_>,
         defaults: &FleetDefaults,
         state: Option<&ClusterState>,
+        extended: &Extended,
     ) -> Self {
         let name = cluster.name();
         let region = cluster.spec.region.as_deref();
@@ -95,9 +95,10 @@ impl Member {
             let rates = &cluster.spec.defaults;
             member.take(
                 &node,
+                extended,
                 Profile {
                     count: 1,
-                    allocatable: amounts(&node.allocatable),
+                    allocatable: extended.offered(&node.allocatable),
                     price: price.unwrap_or_else(|| node.price.or(rates.price).unwrap_or(defaults.price).0),
                     energy: node.energy.or(rates.energy).unwrap_or(defaults.energy).0,
                     bandwidth: node.bandwidth.or(rates.bandwidth).unwrap_or(defaults.bandwidth).0,
@@ -129,7 +130,7 @@ impl Member {
         rates
     }
 
-    fn take(&mut self, node: &Node, profile: Profile) {
+    fn take(&mut self, node: &Node, extended: &Extended, profile: Profile) {
         let alike = |known: &Profile| Profile { count: 1, ..*known } == profile;
         let index = self.profiles.iter().position(alike).unwrap_or(self.profiles.len());
         match self.profiles.get_mut(index) {
@@ -143,7 +144,7 @@ impl Member {
         } else if !node.pressures.is_empty() {
             format!("has {}", node.pressures.join(", "))
         } else {
-            let foreign = amounts(&node.foreign);
+            let foreign = extended.offered(&node.foreign);
             let free = std::array::from_fn(|i| profile.allocatable[i].saturating_sub(foreign[i]));
             self.nodes.push(Space { name: node.name.clone(), free, profile: index });
             return;

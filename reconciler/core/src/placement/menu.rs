@@ -10,7 +10,7 @@ use super::filter::Wants;
 use super::member::{Amounts, Member, RESOURCES};
 use super::objective::{self, Raw, Scales};
 use super::problem::Problem;
-use super::requests::{PodCount, PodGroup};
+use super::requests::PodCount;
 
 /// The clusters that filters admit and whose nodes are large enough, with values that hold for ever.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ pub(super) struct Menus {
     admissions: BTreeMap<Asked, usize>,
     admitted: Vec<Admission>,
     pods: BTreeMap<Vec<(u64, Amounts)>, usize>,
-    groups: Vec<Vec<(PodGroup, Amounts)>>,
+    groups: Vec<Vec<(PodCount, Amounts)>>,
     /// By cluster: which charge the same.
     sort: Vec<usize>,
     sorts: BTreeMap<Vec<u64>, usize>,
@@ -104,7 +104,8 @@ impl Menus {
         let scales = *problem.scales(item);
         let Problem { menus, items, members, .. } = problem;
         let groups = &items[item].pods;
-        let pods = number(&mut menus.pods, groups.iter().map(|(group, pod)| (count(group), *pod)).collect());
+        let pods =
+            number(&mut menus.pods, groups.iter().map(|(number, pod)| (count(*number), *pod)).collect());
         if pods == menus.groups.len() {
             menus.groups.push(groups.clone());
         }
@@ -167,7 +168,7 @@ impl Menus {
     }
 
     /// What the same pods cost, burn and take on each cluster.
-    fn row(&mut self, pods: usize, groups: &[(PodGroup, Amounts)], members: &[Member]) -> Arc<Vec<Raw>> {
+    fn row(&mut self, pods: usize, groups: &[(PodCount, Amounts)], members: &[Member]) -> Arc<Vec<Raw>> {
         if let Some(row) = self.rows.get(&pods) {
             return row.clone();
         }
@@ -225,12 +226,12 @@ impl Menu {
 }
 
 /// A quick look that refuses only what no node can ever hold.
-fn large_enough(pods: &[(PodGroup, Amounts)], member: &Member) -> bool {
+fn large_enough(pods: &[(PodCount, Amounts)], member: &Member) -> bool {
     pods.iter().all(|(_, pod)| (0..RESOURCES).all(|i| pod[i] <= member.largest[i]))
 }
 
-fn count(group: &PodGroup) -> u64 {
-    match group.count {
+fn count(count: PodCount) -> u64 {
+    match count {
         PodCount::Replicas(count) => u64::from(count),
         PodCount::PerNode => u64::MAX,
     }

@@ -25,31 +25,41 @@ use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::revision::Revision;
 
+mod bond;
 mod borda;
 mod bound;
+mod extended;
 mod filter;
 mod labels;
 mod latency;
+mod limit;
 mod loads;
 mod member;
 mod menu;
+mod notes;
 mod objective;
 mod outcome;
 mod pack;
 mod planner;
 mod problem;
 mod reason;
+mod relax;
 mod report;
 mod requests;
 mod search;
 mod signals;
 mod state;
+mod survive;
+mod verdict;
+mod what_if;
 
 pub use bound::Quality;
 pub use planner::{Planner, Touched};
 pub use reason::{micro, reason};
 pub use report::{Change, Line, Report, Totals};
 pub use requests::{PodCount, PodGroup, requests};
+pub use survive::{Domain, Loss, survive};
+pub use what_if::{Error as WhatIfError, WhatIf, what_if};
 
 /// How many other clusters a plan names for each component. [`explain`] names all.
 const OTHERS_MAX: usize = 8;

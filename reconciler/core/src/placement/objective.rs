@@ -24,7 +24,7 @@
 //! | `communication` | ms | Σ over dependencies, as caller and as callee: the round trip between the two clusters, zero inside one |
 //! | `move` | moves | 1 if the component runs on another cluster |
 //!
-//! The *dominant share* of a pod is the largest of its requests of CPU, memory, storage and pods divided by
+//! The *dominant share* of a pod is the largest of its requests of CPU, memory, storage, pods and extended resources divided by
 //! what the node has allocatable of it, at most 1. The *CPU share* is that of CPU alone.
 //!
 //! Kubernetes chooses the node, so a pod is charged the mean over the nodes of the cluster that are large
@@ -40,7 +40,7 @@ use qonnect_schema::documents::application::Objectives;
 use qonnect_schema::documents::placement::{Score, Term};
 
 use super::member::{Amounts, Member, Profile, RESOURCES};
-use super::requests::{PodCount, PodGroup};
+use super::requests::PodCount;
 
 /// How much a round trip counts for an application that does not ask for performance: enough to keep what
 /// talks together where all else is equal.
@@ -66,10 +66,10 @@ pub(super) struct Raw {
 }
 
 /// The raw values of pods on a cluster.
-pub(super) fn raw(pods: &[(PodGroup, Amounts)], member: &Member) -> Raw {
+pub(super) fn raw(pods: &[(PodCount, Amounts)], member: &Member) -> Raw {
     let mut sum = Raw::default();
     let mut counted = 0.0;
-    for (group, pod) in pods {
+    for (count, pod) in pods {
         let large_enough = |profile: &&Profile| (0..RESOURCES).all(|i| pod[i] <= profile.allocatable[i]);
         let some_hold_it = member.profiles.iter().any(|profile| large_enough(&profile));
         let (mut one, mut nodes) = (Raw::default(), 0.0);
@@ -90,7 +90,7 @@ pub(super) fn raw(pods: &[(PodGroup, Amounts)], member: &Member) -> Raw {
         if nodes == 0.0 {
             continue;
         }
-        let count = match group.count {
+        let count = match *count {
             PodCount::Replicas(count) => f64::from(count),
             PodCount::PerNode => nodes,
         };

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 
+use super::extended::{self, Extended};
 use super::member::{Amounts, RESOURCES, Space};
 
 /// The pods of one group of one component. The order of parcels is that of packing, the same on every cluster:
@@ -86,8 +87,11 @@ fn take(node: &mut Amounts, pod: &Amounts) -> bool {
 
 impl Misfit {
     /// By how much it does not fit, given what is left on the nodes.
-    pub(super) fn message(&self, nodes: &[Space], free: &[Amounts]) -> String {
+    pub(super) fn message(&self, nodes: &[Space], free: &[Amounts], names: &Extended) -> String {
         let Self { pod, placed, wanted, .. } = self;
+        if pod[RESOURCES - 1] == extended::NEVER {
+            return extended::too_many();
+        }
         // The node that lacks least: in the fewest resources, then by the smallest share of the request.
         let lack = |node: &Amounts| {
             let lacking = (0..RESOURCES).filter(|i| pod[*i] > node[*i]);
@@ -102,8 +106,13 @@ impl Misfit {
             return format!("has room for {placed} of {wanted} pods");
         };
         let (_, (_, i)) = lack(node);
-        let need =
-            format!("needs {} on one node, {} free on {}", amount(pod[i], i), plain(node[i], i), space.name);
+        let need = format!(
+            "needs {} {} on one node, {} free on {}",
+            plain(pod[i], i),
+            names.name(i),
+            plain(node[i], i),
+            space.name
+        );
         match placed {
             0 => need,
             _ => format!("has room for {placed} of {wanted} pods: {need}"),
@@ -111,17 +120,11 @@ impl Misfit {
     }
 }
 
-fn amount(value: u64, resource: usize) -> String {
-    let unit = ["CPU", "memory", "storage", "pod"][resource];
-    format!("{} {unit}", plain(value, resource))
-}
-
 /// Decimal cores, and bytes in the largest unit that keeps them short.
 fn plain(value: u64, resource: usize) -> String {
     match resource {
         0 => format!("{}", value as f64 / 1000.0),
-        3 => value.to_string(),
-        _ => {
+        1 | 2 => {
             let units = [(30, "Gi"), (20, "Mi"), (10, "Ki")];
             match units.iter().find(|(shift, _)| value >> shift > 0) {
                 // Down, so that what is free never looks larger than it is.
@@ -135,6 +138,7 @@ fn plain(value: u64, resource: usize) -> String {
                 None => value.to_string(),
             }
         }
+        _ => value.to_string(),
     }
 }
 
@@ -144,12 +148,16 @@ mod tests {
 
     const GI: u64 = 1 << 30;
 
+    fn amounts(milli: u64, memory: u64, storage: u64, pods: u64) -> Amounts {
+        [milli, memory, storage, pods, 0, 0, 0, 0]
+    }
+
     fn cpu(item: usize, milli: u64, count: Option<u32>) -> Parcel {
-        Parcel::new(item, count, [milli, 0, 0, 1])
+        Parcel::new(item, count, amounts(milli, 0, 0, 1))
     }
 
     fn misfits(nodes: &[u64], mut parcels: Vec<Parcel>) -> Vec<Misfit> {
-        let mut free: Vec<Amounts> = nodes.iter().map(|milli| [*milli, GI, GI, 10]).collect();
+        let mut free: Vec<Amounts> = nodes.iter().map(|milli| amounts(*milli, GI, GI, 10)).collect();
         let mut misfits = Vec::new();
         parcels.sort();
         pack(&mut free, parcels.iter(), |misfit| {
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_is_free_does_not_help_a_pod_that_fits_on_no_node() {
-        let misfit = Misfit { item: 0, pod: [1200, 0, 0, 1], placed: 0, wanted: 1 };
+        let misfit = Misfit { item: 0, pod: amounts(1200, 0, 0, 1), placed: 0, wanted: 1 };
         assert_eq!(misfits(&[1000, 1000], vec![cpu(0, 1200, Some(1))]), [misfit]);
     }
 
@@ -179,15 +187,16 @@ mod tests {
 
     #[test]
     fn a_misfit_says_by_how_much() {
-        let nodes = [Space { name: "worker".into(), free: [0; 4], profile: 0 }];
+        let nodes = [Space { name: "worker".into(), free: [0; RESOURCES], profile: 0 }];
         let misfit = |pod, placed| Misfit { item: 0, pod, placed, wanted: 3 };
-        let free = [[1500, 3 * GI / 2, GI, 10]];
+        let free = [amounts(1500, 3 * GI / 2, GI, 10)];
+        let names = Extended::default();
         assert_eq!(
-            misfit([2000, 0, 0, 1], 0).message(&nodes, &free),
+            misfit(amounts(2000, 0, 0, 1), 0).message(&nodes, &free, &names),
             "needs 2 CPU on one node, 1.5 free on worker"
         );
         assert_eq!(
-            misfit([0, 2 * GI, 0, 1], 1).message(&nodes, &free),
+            misfit(amounts(0, 2 * GI, 0, 1), 1).message(&nodes, &free, &names),
             "has room for 1 of 3 pods: needs 2Gi memory on one node, 1.5Gi free on worker"
         );
     }

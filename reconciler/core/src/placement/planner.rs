@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use qonnect_schema::SnapshotSpec;
 use qonnect_schema::documents::application::Strategy;
+use qonnect_schema::documents::snapshot::Resources;
 use qonnect_schema::revision::Revision;
+use qonnect_schema::{Cluster, SnapshotSpec};
 
 use super::bound::{self, Quality};
 use super::loads;
-use super::problem::Problem;
+use super::problem::{self, Problem};
+use super::search::Effort;
 use super::state::{Solution, State};
 use super::{ApplicationPlan, OTHERS_MAX, Plan, borda, outcome, search};
 
@@ -35,11 +37,20 @@ pub struct Planner {
 impl Planner {
     /// Plans all applications together.
     pub fn new(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
+        Self::with(revision, snapshot, Effort::Rounds(EFFORT_WHOLE))
+    }
+
+    /// What a search starts from: each component where it adds least, one after another. To compare with.
+    pub fn first(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
+        Self::with(revision, snapshot, Effort::First)
+    }
+
+    fn with(revision: &Revision, snapshot: &SnapshotSpec, effort: Effort) -> Self {
         let problem = Problem::new(revision, snapshot);
         let solution = Solution::new(&problem);
         let mut planner = Self { problem, solution };
         let items: Vec<usize> = planner.problem.live().collect();
-        planner.solve(&items, EFFORT_WHOLE);
+        planner.solve(&items, effort);
         planner.solution.look();
         planner
     }
@@ -76,14 +87,16 @@ impl Planner {
         touched: &Touched,
     ) -> BTreeMap<String, Option<ApplicationPlan>> {
         let mut dirty = BTreeSet::new();
-        for name in &touched.clusters {
+        let counted = self.newly_counted(revision, snapshot, touched);
+        for name in touched.clusters.union(&counted) {
             self.observe(name, revision, snapshot, &mut dirty);
         }
         for name in &touched.applications {
             self.reload(name, revision, snapshot, &mut dirty);
         }
+        self.widen(&mut dirty);
         let items: Vec<usize> = dirty.into_iter().collect();
-        self.solve(&items, EFFORT_CHANGE);
+        self.solve(&items, Effort::Rounds(EFFORT_CHANGE));
         let mut names = touched.applications.clone();
         for item in self.solution.look() {
             names.insert(self.problem.app(item).name.clone());
@@ -96,7 +109,7 @@ impl Planner {
         names.into_iter().map(plan).collect()
     }
 
-    fn solve(&mut self, items: &[usize], effort: usize) {
+    fn solve(&mut self, items: &[usize], effort: Effort) {
         let by = |strategy| {
             let chosen = items.iter().copied().filter(|item| self.problem.app(*item).strategy() == strategy);
             chosen.collect::<Vec<_>>()
@@ -115,6 +128,35 @@ impl Planner {
             (name, outcome::component(&mut state, item, others_max))
         });
         ApplicationPlan { strategy: app.strategy(), components: components.collect() }
+    }
+
+    /// The clusters that have some of an extended resource that was not asked for until now.
+    fn newly_counted(
+        &mut self,
+        revision: &Revision,
+        snapshot: &SnapshotSpec,
+        touched: &Touched,
+    ) -> BTreeSet<String> {
+        let sources = touched.applications.iter().filter_map(|name| revision.applications.get(name));
+        let asked: Vec<Resources> = sources.map(|source| problem::asked(source)).collect();
+        let new = asked.iter().filter(|asked| self.problem.extended.meet(asked)).count();
+        let offers = |(name, cluster): &(&String, &Cluster)| {
+            let reported = snapshot.clusters.get(*name).and_then(|state| state.nodes.as_ref());
+            match reported {
+                Some(nodes) => nodes.iter().any(|node| self.problem.extended.is_offered(&node.allocatable)),
+                None => cluster.spec.nodes.iter().any(|node| !node.extended.is_empty()),
+            }
+        };
+        let clusters = revision.clusters.iter().filter(|_| new > 0).filter(offers);
+        clusters.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What binds the components of an application to each other has them planned together.
+    fn widen(&self, dirty: &mut BTreeSet<usize>) {
+        let apps: BTreeSet<usize> = dirty.iter().map(|item| self.problem.items[*item].app).collect();
+        for app in apps.into_iter().filter(|app| self.problem.binds(*app)) {
+            dirty.extend(self.problem.applications[app].items.clone());
+        }
     }
 
     /// Takes in what became of an application; its components keep their place where they can.

@@ -10,12 +10,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::documents::application::{Component, Strategy};
-use qonnect_schema::documents::snapshot::{ClusterState, Health};
+use qonnect_schema::documents::snapshot::{ClusterState, Health, Resources};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{FleetSpec, SnapshotSpec};
 
+use crate::rollout::fingerprint;
+
+use super::bond::{Bond, Topology};
+use super::extended::Extended;
 use super::latency::Latencies;
-use super::member::{Amounts, Member, RESOURCES, amounts};
+use super::limit::{self, LIMITS, Limits, Used};
+use super::member::{Amounts, Member, RESOURCES};
 use super::menu::Menus;
 use super::objective::{self, Raw, Scales};
 use super::pack::Parcel;
@@ -34,6 +39,9 @@ pub(super) struct Problem {
     /// The components of all applications; those of vacant ones lie idle.
     pub(super) items: Vec<Item>,
     pub(super) menus: Menus,
+    pub(super) extended: Extended,
+    /// The labels by which components are kept apart.
+    pub(super) topologies: Vec<Topology>,
     /// What each cluster reports Ready.
     ready: Vec<BTreeSet<(String, String)>>,
     vacant: Vec<usize>,
@@ -46,8 +54,7 @@ pub(super) struct App {
     pub(super) scales: Scales,
     /// Its components among the items, in the order of their names.
     pub(super) items: Range<usize>,
-    /// The most that it may cost, in millionths of the currency per hour.
-    pub(super) limit: Option<i64>,
+    pub(super) limits: Limits,
 }
 
 /// A component.
@@ -56,7 +63,7 @@ pub(super) struct Item {
     pub(super) app: usize,
     /// Its position in the application's document.
     component: usize,
-    pub(super) pods: Vec<(PodGroup, Amounts)>,
+    pub(super) pods: Vec<(PodCount, Amounts)>,
     /// The same pods, in the order of packing.
     pub(super) parcels: Vec<Parcel>,
     /// Their sum; daemons, of which every node takes one, counted by themselves.
@@ -70,16 +77,19 @@ pub(super) struct Item {
     pub(super) stray: Option<String>,
     /// Where its old copy still sits while it moves.
     pub(super) leaving: Option<usize>,
+    /// Where it did not become Ready lately, and until when it is not tried again.
+    pub(super) gave_up: Option<(usize, Timestamp)>,
     /// Its dependencies, and the components that depend on it.
     pub(super) calls: Vec<Call>,
+    pub(super) bonds: Vec<Bond>,
     /// What clusters it can choose from, and what it adds there.
     pub(super) menu: usize,
     /// What it adds where it runs, if it may stay.
     pub(super) at_home: Option<i64>,
     /// It runs on a silent cluster, which it must not leave.
     pub(super) pinned: bool,
-    /// What it costs at the least, where its application has a limit.
-    pub(super) least: i64,
+    /// What it uses at the least, where its application has a limit.
+    pub(super) least: Used,
 }
 
 /// One end of a dependency.
@@ -99,9 +109,11 @@ impl Problem {
         let fleet = &revision.fleet;
         let clusters: Vec<_> = revision.clusters.values().collect();
         let state = |name: &str| snapshot.clusters.get(name);
+        let mut extended = Extended::default();
+        revision.applications.values().for_each(|source| _ = extended.meet(&asked(source)));
         let member = |cluster: &&_| {
             let cluster: &qonnect_schema::Cluster = cluster;
-            Member::new(cluster, &signals, &fleet.defaults, state(cluster.name()))
+            Member::new(cluster, &signals, &fleet.defaults, state(cluster.name()), &extended)
         };
         let members: Vec<Member> = clusters.iter().map(member).collect();
         let mut problem = Self {
@@ -110,6 +122,8 @@ impl Problem {
             menus: Menus::new(&members),
             ready: members.iter().map(|member| ready(state(&member.name))).collect(),
             members,
+            extended,
+            topologies: Vec::new(),
             applications: Vec::new(),
             names: BTreeMap::new(),
             items: Vec::new(),
@@ -134,7 +148,7 @@ impl Problem {
             source: source.clone(),
             scales: Scales::new(&spec.objectives, &self.fleet),
             items: first..first + count,
-            limit: spec.constraints.max_cost_per_hour.map(|money| micro(money.0)),
+            limits: Limits::new(&spec.constraints),
         };
         match reused {
             Some(at) => self.applications[at] = app,
@@ -142,11 +156,12 @@ impl Problem {
         }
         self.names.insert(name.to_owned(), at);
         let mut pods = requests(source);
+        self.extended.meet(&asked(source));
         let mut components: Vec<usize> = (0..count).collect();
         components.sort_by(|a, b| spec.components[*a].name.cmp(&spec.components[*b].name));
         for (offset, component) in components.into_iter().enumerate() {
             let groups = pods.remove(&spec.components[component].name).unwrap_or_default();
-            let item = Item::new(first + offset, at, component, groups);
+            let item = Item::new(first + offset, at, component, &groups, &self.extended);
             match self.items.get_mut(first + offset) {
                 Some(slot) => *slot = item,
                 None => self.items.push(item),
@@ -168,8 +183,17 @@ impl Problem {
             let home = cluster.and_then(|cluster| self.position(cluster));
             let moving = placed.and_then(|placed| placed.moving.as_ref());
             let leaving = moving.and_then(|moving| self.position(&moving.from));
+            let source = &self.app(at).source;
+            let gave_up = placed.and_then(|placed| placed.gave_up.as_ref()).and_then(|gave_up| {
+                let binds = snapshot.now < gave_up.until
+                    && gave_up.manifests == fingerprint(source, &self.component(at).name);
+                Some((
+                    self.position(&gave_up.cluster).filter(|cluster| binds && Some(*cluster) != home)?,
+                    gave_up.until,
+                ))
+            });
             let item = &mut self.items[at];
-            (item.home, item.leaving) = (home, leaving);
+            (item.home, item.leaving, item.gave_up) = (home, leaving, gave_up);
             item.stray = cluster.filter(|_| home.is_none()).map(str::to_owned);
             self.weigh_home(at);
         }
@@ -181,8 +205,8 @@ impl Problem {
             for item in self.applications[at].items.clone() {
                 self.menus.close(self.items[item].menu);
                 let idle = &mut self.items[item];
-                (idle.home, idle.leaving, idle.stray) = (None, None, None);
-                (idle.parcels, idle.calls) = (Vec::new(), Vec::new());
+                (idle.home, idle.leaving, idle.stray, idle.gave_up) = (None, None, None, None);
+                (idle.parcels, idle.calls, idle.bonds) = (Vec::new(), Vec::new(), Vec::new());
             }
             self.vacant.push(at);
         }
@@ -198,8 +222,10 @@ impl Problem {
     ) {
         let signals = Current::at(now, &revision.signals);
         let name = self.members[at].name.clone();
-        let member = Member::new(&revision.clusters[&name], &signals, &self.fleet.defaults, state);
+        let cluster = &revision.clusters[&name];
+        let member = Member::new(cluster, &signals, &self.fleet.defaults, state, &self.extended);
         self.menus.reprice(at, &member);
+        self.topologies.iter_mut().for_each(|topology| topology.observe(at, &member.cluster));
         self.members[at] = member;
         self.ready[at] = ready(state);
     }
@@ -210,21 +236,25 @@ impl Problem {
         let home = self.items[at].home.filter(admitted);
         let value = home.map(|home| self.scales(at).own(&self.raw(at, home)));
         let pinned = self.items[at].home.is_some_and(|home| super::filter::is_pinned(self, at, home));
-        let least = match self.app(at).limit {
-            None => 0,
-            Some(_) => {
-                let members =
-                    self.menus.of(self.items[at].menu).members.iter().map(|member| *member as usize);
-                let possible = members.chain(self.items[at].home);
-                possible.map(|member| self.cost(at, member)).min().unwrap_or(0)
-            }
-        };
+        let mut least = Used::default();
+        if self.app(at).limits.on_sums() {
+            let members = self.menus.of(self.items[at].menu).members.iter().map(|member| *member as usize);
+            let possible: Vec<Used> =
+                members.chain(self.items[at].home).map(|member| self.used(at, member)).collect();
+            let of = |i: usize| possible.iter().map(|used| used[i]).min().unwrap_or(0);
+            least = std::array::from_fn::<i64, LIMITS, _>(of);
+        }
         let item = &mut self.items[at];
         (item.at_home, item.pinned, item.least) = (value, pinned, least);
     }
 
     /// Enters the dependencies of an application at both ends.
     fn connect(&mut self, items: Range<usize>) {
+        for item in items.clone() {
+            self.bind(item, |problem, name| {
+                items.clone().find(|other| problem.component(*other).name == name)
+            });
+        }
         for caller in items.clone() {
             for dependency in self.component(caller).depends_on.clone() {
                 let named = |item: &usize| self.component(*item).name == dependency.component;
@@ -246,6 +276,13 @@ impl Problem {
         &self.applications[self.items[item].app]
     }
 
+    /// Whether a component can stand in the way of another of the same application, wherever both are.
+    pub(super) fn binds(&self, app: usize) -> bool {
+        let limits = &self.applications[app].limits;
+        let bound = |item: usize| !self.items[item].bonds.is_empty();
+        limits.on_sums() || limits.path.is_some() || self.applications[app].items.clone().any(bound)
+    }
+
     pub(super) fn scales(&self, item: usize) -> &Scales {
         &self.app(item).scales
     }
@@ -263,9 +300,14 @@ impl Problem {
         objective::raw(&self.items[item].pods, &self.members[member])
     }
 
-    /// In millionths of the currency per hour.
-    pub(super) fn cost(&self, item: usize, member: usize) -> i64 {
-        micro(self.raw(item, member).cost)
+    /// What it uses of the limits of its application.
+    pub(super) fn used(&self, item: usize, member: usize) -> Used {
+        limit::used(&self.raw(item, member))
+    }
+
+    /// Whether it did not become Ready there lately.
+    pub(super) fn gave_up(&self, item: usize, member: usize) -> bool {
+        self.items[item].gave_up.is_some_and(|(cluster, _)| cluster == member)
     }
 
     /// Whether it runs somewhere.
@@ -299,20 +341,29 @@ fn ready(state: Option<&ClusterState>) -> BTreeSet<(String, String)> {
         .collect()
 }
 
+/// All that the pods of an application ask for, for the sake of the names in it.
+pub(super) fn asked(source: &ApplicationSource) -> Resources {
+    requests(source).values().flatten().fold(Resources::default(), |sum, group| sum.plus(&group.pod))
+}
+
 impl App {
     pub(super) fn strategy(&self) -> Strategy {
         self.source.application.spec.strategy
     }
+
+    pub(super) fn priority(&self) -> i32 {
+        self.source.application.spec.priority
+    }
 }
 
 impl Item {
-    fn new(at: usize, app: usize, component: usize, groups: Vec<PodGroup>) -> Self {
-        let pods: Vec<_> = groups.into_iter().map(|group| (group, amounts(&group.pod))).collect();
+    fn new(at: usize, app: usize, component: usize, groups: &[PodGroup], extended: &Extended) -> Self {
+        let pods: Vec<_> = groups.iter().map(|group| (group.count, extended.asked(&group.pod))).collect();
         let (mut total, mut per_node) = ([0u64; RESOURCES], [0u64; RESOURCES]);
         let mut largest = [0u64; RESOURCES];
         let mut parcels = Vec::with_capacity(pods.len());
-        for (group, pod) in &pods {
-            let (sum, count) = match group.count {
+        for (count, pod) in &pods {
+            let (sum, count) = match *count {
                 PodCount::Replicas(count) => (&mut total, Some(count)),
                 PodCount::PerNode => (&mut per_node, None),
             };
@@ -334,16 +385,13 @@ impl Item {
             home: None,
             stray: None,
             leaving: None,
+            gave_up: None,
             calls: Vec::new(),
+            bonds: Vec::new(),
             menu: 0,
             at_home: None,
             pinned: false,
-            least: 0,
+            least: Used::default(),
         }
     }
-}
-
-/// Currency in millionths.
-pub(super) fn micro(money: f64) -> i64 {
-    (money * 1e6).clamp(0.0, 1e15).round() as i64
 }

@@ -6,6 +6,7 @@ use qonnect_schema::SnapshotSpec;
 use qonnect_schema::revision::Revision;
 use serde::Serialize;
 
+use super::notes::notes;
 use super::problem::Problem;
 use super::reason::reason;
 use super::{ApplicationPlan, Plan};
@@ -18,6 +19,9 @@ pub struct Report {
     /// Of what runs and is still in the revision, with the requests that it has there.
     pub before: Totals,
     pub after: Totals,
+    /// What was taken for granted: signals that have ended, defaults that stand in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,17 +61,36 @@ pub struct Totals {
     pub energy: f64,
     /// gCO₂e per hour.
     pub carbon: f64,
+    /// The round trips of all dependencies together, in milliseconds.
+    pub latency: f64,
 }
 
 impl Report {
+    /// From what runs to a plan.
     pub fn new(revision: &Revision, snapshot: &SnapshotSpec, plan: &Plan) -> Self {
         let problem = Problem::new(revision, snapshot);
+        let before = |application: &str, component: &str| home(snapshot, application, component);
         Self {
-            components: lines(snapshot, plan),
-            before: totals(&problem, |application, component| home(snapshot, application, component)),
-            after: totals(&problem, |application, component| {
-                plan.applications.get(application)?.components.get(component)?.cluster.as_deref()
-            }),
+            components: lines(revision, snapshot, plan),
+            before: totals(&problem, before),
+            after: totals(&problem, |application, component| planned(plan, application, component)),
+            notes: notes(revision, snapshot),
+        }
+    }
+
+    /// From what runs in one world to a plan in another one, in which prices and clusters may be others.
+    pub fn between(
+        before: (&Revision, &SnapshotSpec),
+        after: (&Revision, &SnapshotSpec),
+        plan: &Plan,
+    ) -> Self {
+        let runs = |application: &str, component: &str| home(before.1, application, component);
+        let there = |application: &str, component: &str| planned(plan, application, component);
+        Self {
+            components: lines(after.0, after.1, plan),
+            before: totals(&Problem::new(before.0, before.1), runs),
+            after: totals(&Problem::new(after.0, after.1), there),
+            notes: notes(after.0, after.1),
         }
     }
 
@@ -83,11 +106,15 @@ impl Report {
     }
 }
 
+fn planned<'a>(plan: &'a Plan, application: &str, component: &str) -> Option<&'a str> {
+    plan.applications.get(application)?.components.get(component)?.cluster.as_deref()
+}
+
 fn home<'a>(snapshot: &'a SnapshotSpec, application: &str, component: &str) -> Option<&'a str> {
     snapshot.placements.get(application)?.spec.components.get(component)?.cluster.as_deref()
 }
 
-fn lines(snapshot: &SnapshotSpec, plan: &Plan) -> Vec<Line> {
+fn lines(revision: &Revision, snapshot: &SnapshotSpec, plan: &Plan) -> Vec<Line> {
     let planned =
         plan.applications.iter().flat_map(|(name, plan)| plan.components.keys().map(move |c| (name, c)));
     let running = snapshot
@@ -97,7 +124,13 @@ fn lines(snapshot: &SnapshotSpec, plan: &Plan) -> Vec<Line> {
     let all: BTreeSet<(&String, &String)> = planned.chain(running).collect();
     all.into_iter()
         .map(|(application, component)| {
-            line(snapshot, plan.applications.get(application), application, component)
+            let plan = plan.applications.get(application);
+            let mut line = line(snapshot, plan, application, component);
+            // What ran on a cluster that has left the fleet and finds no other runs nowhere.
+            if line.to.as_ref().is_some_and(|to| !revision.clusters.contains_key(to)) {
+                (line.to, line.change) = (None, Change::Unplaced);
+            }
+            line
         })
         .collect()
 }
@@ -129,16 +162,21 @@ fn line(snapshot: &SnapshotSpec, plan: Option<&ApplicationPlan>, application: &s
 
 fn totals<'a>(problem: &Problem, cluster: impl Fn(&str, &str) -> Option<&'a str>) -> Totals {
     let mut totals = Totals::default();
+    let place = |item: usize| {
+        let name = cluster(&problem.app(item).name, &problem.component(item).name)?;
+        problem.position(name)
+    };
     for item in problem.live() {
-        let (application, component) = (&problem.app(item).name, &problem.component(item).name);
-        let Some(member) = cluster(application, component).and_then(|name| problem.position(name)) else {
-            continue;
-        };
+        let Some(member) = place(item) else { continue };
         let raw = problem.raw(item, member);
         totals.placed += 1;
         totals.cost += raw.cost;
         totals.energy += raw.energy;
         totals.carbon += raw.carbon;
+        for call in problem.items[item].calls.iter().filter(|call| call.outgoing) {
+            let trip = place(call.other).map_or(0, |there| problem.latencies.between(member, there));
+            totals.latency += trip as f64 / 1000.0;
+        }
     }
     totals
 }

@@ -9,7 +9,7 @@ use qonnect_schema::units::{Bytes, Cpu};
 use serde_json::Value;
 
 /// Pods that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodGroup {
     pub count: PodCount,
     /// What one pod requests; its `pods` is one.
@@ -73,15 +73,15 @@ fn pod(spec: Option<&Value>) -> Resources {
     for init in list("initContainers") {
         let alone = container(init);
         if init.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
-            sidecars = sum(sidecars, alone);
-            starting = larger(starting, sidecars);
+            sidecars = sidecars.plus(&alone);
+            starting = starting.larger(&sidecars);
         } else {
-            starting = larger(starting, sum(sidecars, alone));
+            starting = starting.larger(&sidecars.plus(&alone));
         }
     }
-    let running = list("containers").map(container).fold(sidecars, sum);
+    let running = list("containers").map(container).fold(sidecars, |sum, one| sum.plus(&one));
     let overhead = spec.and_then(|spec| spec.get("overhead"));
-    let total = sum(larger(running, starting), amounts(overhead, None));
+    let total = running.larger(&starting).plus(&amounts(overhead, None));
     Resources { pods: 1, ..total }
 }
 
@@ -96,30 +96,15 @@ fn amounts(first: Option<&Value>, second: Option<&Value>) -> Resources {
         let value = [first, second].into_iter().flatten().find_map(|amounts| amounts.get(name))?;
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
-    let bytes = |name| text(name).and_then(|text| text.parse().ok()).unwrap_or(Bytes(0));
+    let named = [first, second].into_iter().flatten().filter_map(Value::as_object);
+    let extended = named.flat_map(serde_json::Map::keys).filter(|name| Resources::is_extended(name));
+    let bytes = |name: &str| text(name).and_then(|text| text.parse().ok()).unwrap_or(Bytes(0));
     Resources {
         cpu: text("cpu").and_then(|text| text.parse().ok()).unwrap_or(Cpu(0)),
         memory: bytes("memory"),
         storage: bytes("ephemeral-storage"),
         pods: 0,
-    }
-}
-
-fn sum(a: Resources, b: Resources) -> Resources {
-    Resources {
-        cpu: Cpu(a.cpu.0.saturating_add(b.cpu.0)),
-        memory: Bytes(a.memory.0.saturating_add(b.memory.0)),
-        storage: Bytes(a.storage.0.saturating_add(b.storage.0)),
-        pods: a.pods.saturating_add(b.pods),
-    }
-}
-
-fn larger(a: Resources, b: Resources) -> Resources {
-    Resources {
-        cpu: a.cpu.max(b.cpu),
-        memory: a.memory.max(b.memory),
-        storage: a.storage.max(b.storage),
-        pods: a.pods.max(b.pods),
+        extended: extended.map(|name| (name.clone(), bytes(name).0)).collect(),
     }
 }
 

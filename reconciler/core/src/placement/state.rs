@@ -1,7 +1,7 @@
 //! A plan under way: where each component is, what that adds to the objective function, and what else is possible.
 
-use qonnect_schema::documents::placement::{Filter, Refusal};
-
+use super::bond::Bond;
+use super::limit::{Used, plus};
 use super::loads::Loads;
 use super::problem::Problem;
 use super::search;
@@ -16,8 +16,8 @@ const FAR: i64 = i64::MAX / 2;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Solution {
     place: Vec<Option<u32>>,
-    /// By application with a limit: what it costs, what is not yet placed taken at its least.
-    spent: Vec<i64>,
+    /// By application with a limit: what it uses, what is not yet placed taken at its least.
+    pub(super) used: Vec<Used>,
     pub(super) loads: Loads,
     /// What was put somewhere since somebody looked, and where it was before.
     touched: Vec<(u32, Option<u32>)>,
@@ -36,13 +36,13 @@ impl Solution {
     /// Makes room for what the problem holds by now.
     pub(super) fn grow(&mut self, problem: &Problem) {
         self.place.resize(problem.items.len(), None);
-        self.spent.resize(problem.applications.len(), 0);
+        self.used.resize(problem.applications.len(), Used::default());
     }
 
     /// An application of which nothing is placed.
     pub(super) fn open(&mut self, problem: &Problem, app: usize) {
         let items = problem.applications[app].items.clone();
-        self.spent[app] = items.map(|item| problem.items[item].least).sum();
+        self.used[app] = items.fold(Used::default(), |sum, item| plus(&sum, &problem.items[item].least));
     }
 
     pub(super) fn place(&self, item: usize) -> Option<usize> {
@@ -66,15 +66,6 @@ pub(super) struct State<'p> {
     pub(super) solution: &'p mut Solution,
 }
 
-/// A neighbour beyond the limit of a dependency; round trip and limit in microseconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Far {
-    pub(super) other: usize,
-    pub(super) there: usize,
-    round_trip: u64,
-    limit: u64,
-}
-
 /// What the dependencies of a component add, by the cluster it would be on.
 #[derive(Debug, Default)]
 pub(super) struct Field {
@@ -82,14 +73,23 @@ pub(super) struct Field {
     by_site: Vec<i64>,
     /// On the clusters of its neighbours, where one round trip is zero.
     near: Vec<(usize, i64)>,
+    /// What binds it to others, and where those are.
+    bonds: Vec<(Bond, usize)>,
 }
 
 impl Field {
     pub(super) fn at(&self, problem: &Problem, member: usize) -> i64 {
+        if self.bars(problem, member) {
+            return FAR;
+        }
         match self.near.iter().find(|(near, _)| *near == member) {
             Some((_, value)) => *value,
             None => self.by_site.get(problem.latencies.site(member)).copied().unwrap_or(0),
         }
+    }
+
+    fn bars(&self, problem: &Problem, member: usize) -> bool {
+        self.bonds.iter().any(|(bond, there)| !bond.admits(problem, member, *there))
     }
 }
 
@@ -105,8 +105,8 @@ impl<'p> State<'p> {
             return;
         }
         let app = problem.items[item].app;
-        if problem.applications[app].limit.is_some() {
-            self.solution.spent[app] += self.cost(item, to) - self.cost(item, from);
+        if problem.applications[app].limits.on_sums() {
+            self.solution.used[app] = self.with(item, to);
         }
         if let Some(from) = from {
             self.solution.loads.remove(problem, item, from);
@@ -118,18 +118,13 @@ impl<'p> State<'p> {
         self.solution.touched.push((item as u32, from.map(|from| from as u32)));
     }
 
-    /// What it costs there; its least, if nowhere.
-    fn cost(&self, item: usize, at: Option<usize>) -> i64 {
-        at.map_or(self.problem.items[item].least, |member| self.problem.cost(item, member))
-    }
-
     /// What the component itself adds there; `None` where no filter lets it be.
     pub(super) fn own(&self, item: usize, member: usize) -> Option<i64> {
         let facts = &self.problem.items[item];
         if facts.home == Some(member) {
             return facts.at_home.filter(|_| self.solution.loads.stays(self.problem, item, member));
         }
-        if facts.pinned {
+        if facts.pinned || self.problem.gave_up(item, member) {
             return None;
         }
         Some(self.problem.menus.of(facts.menu).value(member)? + self.moving(item))
@@ -182,6 +177,10 @@ impl<'p> State<'p> {
                 field.near.push((there, self.communication(item, there, without, limits)));
             }
         }
+        if limits {
+            let bonds = problem.items[item].bonds.iter().filter(|bond| Some(bond.other) != without);
+            field.bonds = bonds.filter_map(|bond| Some((*bond, self.place(bond.other)?))).collect();
+        }
         field
     }
 
@@ -227,7 +226,8 @@ impl<'p> State<'p> {
             };
             let told = || facts.home == Some(at) || field.near.iter().any(|(near, _)| *near == at);
             let may_fit = || !room || facts.leaving == Some(at) || loads.may_fit(facts, at);
-            if score < below && may_fit() && !told() {
+            let barred = || problem.gave_up(item, at) || field.bars(problem, at);
+            if score < below && may_fit() && !told() && !barred() {
                 tell(score + moving, *member);
             }
         }
@@ -264,89 +264,4 @@ impl<'p> State<'p> {
         rest.retain(|candidate| *candidate > last);
         search::best_first(rest).map(|(_, member)| member).find(|member| self.can(item, *member))
     }
-
-    pub(super) fn fits(&mut self, item: usize, member: usize) -> bool {
-        self.solution.loads.fits(self.problem, item, member)
-    }
-
-    /// Whether a possible cluster can take the component now, all else staying where it is.
-    pub(super) fn can(&mut self, item: usize, member: usize) -> bool {
-        self.too_far(item, member).is_none() && self.within_limit(item, member) && self.fits(item, member)
-    }
-
-    /// The first neighbour that would be too far away.
-    pub(super) fn too_far(&self, item: usize, member: usize) -> Option<Far> {
-        self.problem.items[item].calls.iter().find_map(|call| {
-            let (limit, there) = (call.limit?, self.place(call.other)?);
-            let round_trip = self.problem.latencies.between(member, there);
-            (round_trip > limit).then_some(Far { other: call.other, there, round_trip, limit })
-        })
-    }
-
-    /// A limit that is broken already must not be broken further.
-    fn within_limit(&self, item: usize, member: usize) -> bool {
-        let app = self.problem.items[item].app;
-        let Some(limit) = self.problem.applications[app].limit else { return true };
-        let before = self.solution.spent[app];
-        let after = before + self.cost(item, Some(member)) - self.cost(item, self.place(item));
-        after <= limit || (self.place(item).is_some() && after < before)
-    }
-
-    pub(super) fn over_limit(&self, app: usize) -> bool {
-        self.problem.applications[app].limit.is_some_and(|limit| self.solution.spent[app] > limit)
-    }
-
-    /// Why a cluster that no filter refuses by itself cannot take the component now.
-    pub(super) fn refusal(&mut self, item: usize, member: usize) -> Option<Refusal> {
-        let problem = self.problem;
-        if self.place(item) == Some(member) && self.own(item, member).is_some() {
-            return None;
-        }
-        if !self.fits(item, member) {
-            return Some(self.solution.loads.refusal(problem, item, member));
-        }
-        if let Some(far) = self.too_far(item, member) {
-            return Some(far.refusal(problem));
-        }
-        let limit = problem.app(item).limit?;
-        let cost = self.cost(item, Some(member));
-        let others = problem.app(item).items.clone().filter(|other| *other != item);
-        let least: i64 = others.map(|other| problem.items[other].least).sum();
-        if cost + least > limit {
-            return Some(dear(cost, least, limit));
-        }
-        if self.place(item) == Some(member) || self.within_limit(item, member) {
-            return None;
-        }
-        let rest = self.solution.spent[problem.items[item].app] - self.cost(item, self.place(item));
-        Some(dear(cost, rest, limit))
-    }
-
-    /// Whether [`Self::refusal`] has a reason, without the words.
-    pub(super) fn refuses(&mut self, item: usize, member: usize) -> bool {
-        if self.place(item) == Some(member) && self.own(item, member).is_some() {
-            return false;
-        }
-        if !self.fits(item, member) || self.too_far(item, member).is_some() {
-            return true;
-        }
-        self.problem.app(item).limit.is_some() && self.refusal(item, member).is_some()
-    }
-}
-
-impl Far {
-    fn refusal(&self, problem: &Problem) -> Refusal {
-        let (component, cluster) = (&problem.component(self.other).name, &problem.members[self.there].name);
-        let [round_trip, limit] = [self.round_trip, self.limit].map(|us| us as f64 / 1000.0);
-        let message = format!("{round_trip}ms to {component} on {cluster}, at most {limit}ms are allowed");
-        Refusal { filter: Filter::Latency, message }
-    }
-}
-
-/// The refusal of a component that costs too much beside the rest of its application.
-fn dear(cost: i64, rest: i64, limit: i64) -> Refusal {
-    let [cost, rest, limit] = [cost, rest, limit].map(|micro| micro as f64 / 1e6);
-    let message =
-        format!("costs {cost} per hour here and {rest} for the rest, the application may cost {limit}");
-    Refusal { filter: Filter::Limit, message }
 }

@@ -23,10 +23,8 @@ fn written(name: &str, expose: Option<Expose>, objects: Vec<Value>) -> (Applicat
     let manifest = |(document, object)| Manifest { path: "apps/shop/all.yaml".into(), document, object };
     let spec = ApplicationSpec {
         objectives: Objectives { energy: 1.0, ..Default::default() },
-        namespace: None,
-        strategy: Default::default(),
         components: vec![component.clone()],
-        constraints: Default::default(),
+        ..Default::default()
     };
     let source = ApplicationSource {
         commit: "c".into(),

@@ -151,22 +151,16 @@ impl Subject<'_> {
 
     fn held_off(&self, deployed: &ComponentPlacement, to: &str) -> bool {
         deployed.gave_up.as_ref().is_some_and(|gave_up| {
-            gave_up.cluster == to && self.now() < gave_up.until && gave_up.manifests == self.fingerprint()
+            gave_up.cluster == to
+                && self.now() < gave_up.until
+                && gave_up.manifests == fingerprint(self.source, &self.component.name)
         })
     }
 
     fn give_up(&self, cluster: &str) -> GaveUp {
         let until = later(self.now(), self.phase_length() * HOLD_OFF_DEADLINES);
-        GaveUp { cluster: cluster.into(), until, manifests: self.fingerprint() }
-    }
-
-    fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for manifest in self.source.manifests.get(&self.component.name).into_iter().flatten() {
-            hash.update(manifest.object.to_string());
-            hash.update([0]);
-        }
-        format!("sha256:{:x}", hash.finalize())
+        let manifests = fingerprint(self.source, &self.component.name);
+        GaveUp { cluster: cluster.into(), until, manifests }
     }
 
     fn now(&self) -> Timestamp {
@@ -181,6 +175,16 @@ impl Subject<'_> {
         let deadline = self.world.revision.fleet.moves.deadline;
         SignedDuration::try_from(deadline.as_duration()).unwrap_or(SignedDuration::MAX)
     }
+}
+
+/// Which manifests a component has.
+pub fn fingerprint(source: &ApplicationSource, component: &str) -> String {
+    let mut hash = Sha256::new();
+    for manifest in source.manifests.get(component).into_iter().flatten() {
+        hash.update(manifest.object.to_string());
+        hash.update([0]);
+    }
+    format!("sha256:{:x}", hash.finalize())
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

@@ -40,12 +40,15 @@ pub(in crate::sim) fn register(state: &mut State, cluster: &ClusterSpec) {
 
 fn node(cluster: &ClusterSpec, declared: &DeclaredNode, name: &str) -> Value {
     let defaults = &cluster.defaults;
-    let capacity = json!({
+    let mut capacity = json!({
         "cpu": declared.cpu.to_string(),
         "memory": declared.memory.to_string(),
         "ephemeral-storage": declared.storage.to_string(),
         "pods": declared.pods.to_string(),
     });
+    for (name, amount) in &declared.extended {
+        capacity[name] = amount.to_string().into();
+    }
     let mut node = json!({
         "apiVersion": "v1",
         "kind": "Node",

@@ -304,6 +304,30 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         ],
     ),
     (
+        |r| {
+            r.replace(
+                APPLICATION,
+                "      tiers: [cloud]\n",
+                "      colocate: [web, bd]\n      separate: [{from: db}, {from: db}]\n",
+            )
+        },
+        &[
+            "error invalid-value apps/shop/application.yaml:9:18 /spec/components/0/colocate/0",
+            "error unknown-component apps/shop/application.yaml:9:23 /spec/components/0/colocate/1",
+            "error duplicate-name apps/shop/application.yaml:10:37 /spec/components/0/separate/1/from",
+        ],
+    ),
+    (
+        |r| {
+            r.replace(
+                APPLICATION,
+                "      tiers: [cloud]\n",
+                "      colocate: [db]\n      separate: [{from: db, by: region}]\n",
+            )
+        },
+        &["error contradiction apps/shop/application.yaml:10:25 /spec/components/0/separate/0/from"],
+    ),
+    (
         |r| r.replace(WEB, "kind: ConfigMap", "kind: ConfigMap\nkind: Secret"),
         &["error duplicate-key apps/shop/web.yaml:3:1"],
     ),

@@ -118,6 +118,20 @@ pub(super) const WARNING_CASES: &[Case] = &[
         &["warning no-cluster-fits apps/shop/application.yaml:7:13 /spec/components/0/name"],
     ),
     (
+        |r| {
+            r.replace(APPLICATION, "tiers: [cloud]", "tiers: [cloud]\n      colocate: [db]").replace(
+                APPLICATION,
+                "[db]\n      expose",
+                "[db]\n      tiers: [edge]\n      expose",
+            )
+        },
+        &["warning no-cluster-fits apps/shop/application.yaml:7:13 /spec/components/0/name"],
+    ),
+    (
+        |r| r.replace(APPLICATION, "tiers: [cloud]", "separate: [{from: db, by: rack}]"),
+        &["warning unknown-label apps/shop/application.yaml:9:33 /spec/components/0/separate/0/by"],
+    ),
+    (
         |r| r.replace("signals/prices.yaml", "cluster: north", "cluster: norht"),
         &["warning unknown-name signals/prices.yaml:7:22 /spec/prices/0/cluster"],
     ),

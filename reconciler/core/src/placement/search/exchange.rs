@@ -2,7 +2,8 @@
 
 use qonnect_schema::documents::application::Strategy;
 
-use super::super::state::{Far, NOWHERE, State};
+use super::super::state::{NOWHERE, State};
+use super::super::verdict::Conflict;
 use super::{best_first, place};
 
 /// How many components one that finds its better cluster full may try to displace, in one pass.
@@ -112,7 +113,7 @@ fn gather_at(state: &mut State<'_>, item: usize, member: usize) -> bool {
     }
     let mut moved: Vec<(usize, Option<usize>)> = vec![(item, None)];
     state.put(item, Some(member));
-    while let Some(Far { other, there, .. }) = state.too_far(item, member) {
+    while let Some(Conflict { other, there, .. }) = state.conflict(item, member) {
         state.put(other, None);
         moved.push((other, Some(there)));
         place::one(state, other);
@@ -123,7 +124,10 @@ fn gather_at(state: &mut State<'_>, item: usize, member: usize) -> bool {
             return false;
         }
     }
-    let over = state.over_limit(state.problem.items[item].app);
+    let app = state.problem.items[item].app;
+    let path = state.problem.applications[app].limits.path;
+    let long = path.is_some_and(|most| state.longest_path(item, member) > most);
+    let over = long || state.over_limit(app).is_some();
     if over {
         put_back(state, moved);
     }

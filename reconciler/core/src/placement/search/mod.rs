@@ -11,27 +11,38 @@ use qonnect_schema::documents::application::Strategy;
 use super::state::State;
 
 mod exchange;
+mod group;
 mod neighbourhood;
 mod pairs;
 mod place;
+mod preempt;
 
 /// How often all components are tried anew. Each pass improves the sum, most plans need three.
 const PASSES_MAX: usize = 16;
 
-/// Places the given components; all others stay where the state has them. The effort is how many large
-/// neighbourhoods are tried for each.
-pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: usize) {
+/// How much is done for a better plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Nothing after the first.
+    First,
+    /// So many large neighbourhoods for each component, after everything else.
+    Rounds(usize),
+}
+
+/// Places the given components; all others stay where the state has them.
+pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
     start_from_what_runs(state, items);
     let order = |state: &State<'_>, runs: bool| {
         let problem = state.problem;
         let wanted =
             |item: &usize| state.place(*item).is_none() && problem.items[*item].home.is_some() == runs;
         let mut order: Vec<usize> = items.iter().copied().filter(wanted).collect();
-        // Those with the fewest choices first, then the largest, which are the hardest to fit.
+        // Those that matter most first, then those with the fewest choices, then the largest, which are the hardest to fit.
         order.sort_by_cached_key(|item| {
             let facts = &problem.items[*item];
             let largest = facts.parcels.first().copied();
-            (problem.menus.of(facts.menu).members.len(), largest.is_none(), largest, *item)
+            let choices = problem.menus.of(facts.menu).members.len();
+            (Reverse(problem.app(*item).priority()), choices, largest.is_none(), largest, *item)
         });
         order
     };
@@ -46,8 +57,10 @@ pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: usize) {
     }
     let new = order(state, false);
     place::all(state, &new);
+    preempt::all(state, &new);
+    let Effort::Rounds(rounds) = effort else { return };
     improve(state, items);
-    if neighbourhood::explore(state, items, effort) {
+    if neighbourhood::explore(state, items, rounds) {
         improve(state, items);
     }
 }
@@ -66,11 +79,7 @@ fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
     for &item in items {
         let Some(home) = state.place(item) else { continue };
         // The caller moves towards the callee, who may have others to answer to.
-        let too_far = problem.items[item].calls.iter().filter(|call| call.outgoing).any(|call| {
-            let there = state.place(call.other);
-            call.limit.zip(there).is_some_and(|(limit, there)| problem.latencies.between(home, there) > limit)
-        });
-        if too_far {
+        if state.own_conflict(item, home).is_some() {
             state.put(item, None);
         }
     }
@@ -78,10 +87,22 @@ fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
     apps.dedup();
     for app in apps {
         let facts = &problem.applications[app];
-        while facts.strategy() == Strategy::Optimal && state.over_limit(app) {
+        if facts.strategy() != Strategy::Optimal {
+            continue;
+        }
+        if let Some(most) = facts.limits.path {
+            let stretched = |item: usize| {
+                let home = state.place(item)?;
+                let long = state.longest_path(item, home) > most;
+                (long && !problem.items[item].pinned).then_some(item)
+            };
+            let stretched: Vec<usize> = facts.items.clone().filter_map(stretched).collect();
+            stretched.into_iter().for_each(|item| state.put(item, None));
+        }
+        while let Some(limit) = state.over_limit(app) {
             let saving = |item: usize| {
                 let home = state.place(item)?;
-                Some(problem.cost(item, home) - problem.items[item].least)
+                Some(problem.used(item, home)[limit] - problem.items[item].least[limit])
             };
             let savings = facts.items.clone().filter_map(|item| Some((saving(item)?, Reverse(item))));
             match savings.max().filter(|(saving, _)| *saving > 0) {
@@ -101,6 +122,11 @@ fn improve(state: &mut State<'_>, items: &[usize]) {
         }
         for &item in items {
             improved |= pairs::join(state, item);
+        }
+        for &item in items {
+            improved |= state.is_grouped(item)
+                && state.problem.group(item).first() == Some(&item)
+                && group::settle(state, item);
         }
         if improved {
             continue;

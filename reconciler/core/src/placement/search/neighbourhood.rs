@@ -3,6 +3,9 @@
 //!
 //! The choice looks like chance and is none: it follows from a fixed seed and from how many there are.
 
+use std::cmp::Ordering;
+
+use super::super::bound;
 use super::super::state::{NOWHERE, State};
 use super::place;
 
@@ -17,6 +20,11 @@ const PATIENCE_EACH: usize = 48;
 
 /// In a plan of so many components a step may also be a worse one for a while, which leads out of a dead end.
 const WANDERS_MAX: usize = 512;
+
+/// In a whole plan of so many components the search begins again from what it found, with other numbers.
+const AGAIN_MAX: usize = 64;
+const STARTS: u64 = 3;
+const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
 const SLACK_PART: i64 = 10;
@@ -60,21 +68,35 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> 
         return false;
     }
     let free: Vec<usize> = items.iter().filter(free).copied().collect();
+    // Who is proved to be at the best place makes way for others, but has nothing to gain.
+    let open = bound::unproved(state, &free);
+    if open.is_empty() {
+        return false;
+    }
+    let starts = if free.len() <= AGAIN_MAX && effort >= THOROUGH { STARTS } else { 1 };
+    let mut better = false;
+    for seed in 0..starts {
+        better |= wander(state, &free, &open, effort, Dice(seed));
+    }
+    better
+}
+
+/// One search from where the components are; they end where they added least.
+fn wander(state: &mut State<'_>, free: &[usize], open: &[usize], effort: usize, mut dice: Dice) -> bool {
     let mut lost: Vec<usize> = free.iter().copied().filter(|item| state.place(*item).is_none()).collect();
-    let mut dice = Dice(0);
-    let rounds = (free.len() * effort).min(ROUNDS_MAX);
-    let patience = PATIENCE_EACH * free.len();
-    let slack = if free.len() <= WANDERS_MAX { slack(state, &free) } else { 0 };
+    let rounds = (open.len() * effort).min(ROUNDS_MAX);
+    let patience = PATIENCE_EACH * open.len();
+    let slack = if free.len() <= WANDERS_MAX { slack(state, free) } else { 0 };
     let places = |state: &State<'_>| free.iter().map(|item| state.place(*item)).collect::<Vec<_>>();
     let (mut total, mut best, mut found) = (0i64, 0i64, places(state));
     let mut idle = 0;
     for round in 0..rounds {
         lost.retain(|item| state.place(*item).is_none());
         let first = match lost.is_empty() || dice.roll(2) == 0 {
-            true => free[dice.roll(free.len())],
+            true => open[dice.roll(open.len())],
             false => lost[dice.roll(lost.len())],
         };
-        let mut taken = neighbourhood(state, &free, first, &mut dice);
+        let mut taken = neighbourhood(state, free, first, &mut dice);
         taken.retain(|item| free.binary_search(item).is_ok());
         total += again(state, &mut taken, slack * (rounds - round) as i64 / rounds as i64, &mut dice);
         idle += 1;
@@ -116,10 +138,12 @@ fn neighbourhood(state: &State<'_>, free: &[usize], first: usize, dice: &mut Dic
         0 => {
             let mut ring = vec![first];
             while let Some(item) = ring.pop().filter(|_| ring.len() < size) {
-                for call in &state.problem.items[item].calls {
-                    enter(call.other);
-                    if dice.roll(2) == 0 && call.other != first {
-                        ring.push(call.other);
+                let facts = &state.problem.items[item];
+                let bound = facts.bonds.iter().map(|bond| bond.other);
+                for other in facts.calls.iter().map(|call| call.other).chain(bound) {
+                    enter(other);
+                    if dice.roll(2) == 0 && other != first {
+                        ring.push(other);
                     }
                 }
                 if dice.roll(size) == 0 {
@@ -151,6 +175,7 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
     }
     let before: Vec<(usize, Option<usize>)> = taken.iter().map(|item| (*item, state.place(*item))).collect();
     let value = sum(state, taken);
+    let lost_before = lost(state, taken);
     for (item, _) in &before {
         state.put(*item, None);
     }
@@ -165,13 +190,25 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
     }
     while taken.iter().filter(|item| place::shift(state, **item)).count() > 0 {}
     let change = sum(state, taken) - value;
-    if change < slack.max(0) {
-        return change;
+    match lost(state, taken).cmp(&lost_before) {
+        // What matters more has a place now: better, whatever it adds.
+        Ordering::Less => return change.min(-LOST),
+        Ordering::Equal if change < slack.max(0) => return change,
+        Ordering::Equal | Ordering::Greater => {}
     }
     // All are out before the first comes back, so that none finds its place taken.
     before.iter().for_each(|(item, _)| state.put(*item, None));
     before.into_iter().for_each(|(item, place)| state.put(item, place));
     0
+}
+
+/// Who has no place: what runs first, then by priority, the highest first.
+fn lost(state: &State<'_>, taken: &[usize]) -> Vec<(bool, i32)> {
+    let without = taken.iter().filter(|item| state.place(**item).is_none());
+    let mut lost: Vec<_> =
+        without.map(|item| (state.problem.runs(*item), state.problem.app(*item).priority())).collect();
+    lost.sort_unstable_by(|a, b| b.cmp(a));
+    lost
 }
 
 /// Any cluster that takes it.

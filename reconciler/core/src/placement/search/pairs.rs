@@ -82,11 +82,13 @@ fn together(state: &State<'_>, item: usize, other: usize, below: i64) -> Vec<(i6
         let their = second.values[next] + moving[1];
         let place = *member as usize;
         let room = |facts| state.solution.loads.may_fit(facts, place);
+        let gave_up = || problem.gave_up(item, place) || problem.gave_up(other, place);
         if there == member
             && own.saturating_add(their) < below
             && !known.contains(&place)
             && room(a)
             && room(b)
+            && !gave_up()
         {
             weigh(place, own, their);
         }

@@ -1,12 +1,14 @@
 //! One component at a time: where it goes first, and where it would be better off.
 
 use super::super::state::{NOWHERE, State};
-use super::best_first;
 use super::exchange::{self, Budget};
+use super::{best_first, group};
 
 pub(super) fn all(state: &mut State<'_>, order: &[usize]) {
     for &item in order {
-        one(state, item);
+        if state.place(item).is_none() && !(state.is_grouped(item) && group::settle(state, item)) {
+            one(state, item);
+        }
     }
     let mut budget = Budget::new(order.len());
     for &item in order {

@@ -1,0 +1,132 @@
+//! What an application must not exceed, and who gives way.
+
+use crate::scenario::decide;
+
+#[test]
+fn a_limit_of_latency_binds_both_ends() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: cloud, region: far, nodes: [{name: a, cpu: 8, memory: 8Gi}]}
+          b: {tier: cloud, region: near, defaults: {price: 5}, nodes: [{name: b, cpu: 8, memory: 8Gi}]}
+          c: {tier: edge, region: near, nodes: [{name: c, cpu: 8, memory: 8Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components:
+              - {name: web, manifests: [w], tiers: [cloud], dependsOn: [{component: db, maxLatency: 10ms}]}
+              - {name: db, manifests: [w], tiers: [edge]}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/db: c
+  a: Tier: wants tier edge, is cloud
+  b: Tier: wants tier edge, is cloud
+shop/web: b
+  a: Latency: 40ms to db on c, at most 10ms are allowed
+  c: Tier: wants tier cloud, is edge
+"
+    );
+}
+
+#[test]
+fn an_application_stays_within_what_it_may_cost() {
+    let plan = decide(
+        "
+        clusters:
+          dear: {tier: fog, defaults: {price: 8, energy: 0.001}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+          fair: {tier: fog, defaults: {price: 4, energy: 0.002}, nodes: [{name: n, cpu: 8, memory: 64Gi}]}
+        apps:
+          shop:
+            objectives: {energy: 1}
+            components: [{name: api, manifests: [w]}, {name: web, manifests: [w]}]
+            constraints: {maxCostPerHour: 1.5}
+        ",
+    );
+    // Each would burn less on `dear`; only one of them may.
+    assert_eq!(
+        plan,
+        "\
+shop/api: dear
+  fair: +1.000
+shop/web: fair
+  dear: Limit: costs 1 per hour here and 1 for the rest, the application may cost 1.5
+"
+    );
+}
+
+#[test]
+fn an_application_stays_within_what_it_may_draw_and_emit() {
+    let plan = |constraint: &str| {
+        decide(&format!(
+            "
+            clusters:
+              dirty: {{tier: fog, region: coal, defaults: {{price: 1, energy: 0.02}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              green: {{tier: fog, region: wind, defaults: {{price: 4, energy: 0.01}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+            signals:
+              grid:
+                source: test
+                time: 2026-01-01T00:00:00Z
+                gridIntensity: [{{region: coal, gramsPerKwh: 800}}, {{region: wind, gramsPerKwh: 100}}]
+            apps:
+              shop:
+                objectives: {{cost: 1}}
+                components: [{{name: api, manifests: [w]}}, {{name: web, manifests: [w]}}]
+                constraints: {{{constraint}}}
+            "
+        ))
+    };
+    // One vCPU draws 20 W and emits 24 g/h on `dirty`, 10 W and 1.5 g/h on `green`.
+    assert_eq!(
+        plan("maxPower: 30"),
+        "\
+shop/api: dirty
+  green: +0.375
+shop/web: green
+  dirty: Limit: draws 20 W here and 20 for the rest, the application may draw 30
+"
+    );
+    assert_eq!(
+        plan("maxCarbonPerHour: 10"),
+        "\
+shop/api: green
+  dirty: Limit: emits 24 gCO2e per hour here and 1.5 for the rest, the application may emit 10
+shop/web: green
+  dirty: Limit: emits 24 gCO2e per hour here and 1.5 for the rest, the application may emit 10
+"
+    );
+}
+
+#[test]
+fn a_chain_of_calls_stays_within_what_it_may_take() {
+    let plan = |runs: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: cloud, region: r1, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              b: {{tier: fog, region: r2, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              c: {{tier: fog, region: r1, defaults: {{price: 9}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              d: {{tier: edge, region: r1, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+            apps:
+              shop:
+                objectives: {{cost: 1}}
+                components:
+                  - {{name: web, manifests: [w], tiers: [cloud], dependsOn: [{{component: api}}]}}
+                  - {{name: api, manifests: [w], tiers: [fog], dependsOn: [{{component: db}}]}}
+                  - {{name: db, manifests: [w], tiers: [edge]}}
+                constraints: {{maxPathLatency: 50ms}}
+            runs: {{{runs}}}
+            "
+        ))
+    };
+    // Through `b` both calls take 40 ms, through `c` 2 ms.
+    let refused = "\
+shop/api: c
+  a: Tier: wants tier fog, is cloud
+  b: Latency: the longest chain of calls through it would take 80ms, at most 50ms are allowed
+";
+    assert!(plan("").starts_with(refused), "{}", plan(""));
+    assert!(plan("shop/web: a, shop/api: b, shop/db: d").starts_with(refused));
+}
