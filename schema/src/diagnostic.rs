@@ -3,12 +3,14 @@
 #[cfg(feature = "validate")]
 mod github;
 #[cfg(feature = "validate")]
+mod junit;
+#[cfg(feature = "validate")]
 mod sarif;
 #[cfg(feature = "validate")]
 mod text;
 
 #[cfg(feature = "validate")]
-pub use {github::github, sarif::sarif, text::text};
+pub use {github::github, junit::junit, sarif::sarif, text::text};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

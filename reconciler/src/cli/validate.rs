@@ -23,7 +23,8 @@ Examples:
   qonnect validate                              the repository that this folder is in
   qonnect validate apps/bookinfo                one application, seen with its whole repository
   qonnect validate clusters/fog-1.yaml --strict one file; warnings count, too
-  qonnect validate --output sarif > out.sarif   for code scanners")]
+  qonnect validate --output sarif > out.sarif   for code scanners
+  qonnect validate --output junit > junit.xml   for CI that shows tests")]
 pub(super) struct Args {
     /// Repositories, folders or files.
     #[arg(value_name = "PATH", default_value = ".")]
@@ -49,6 +50,8 @@ enum Output {
     Github,
     /// SARIF 2.1.0.
     Sarif,
+    /// JUnit XML, one test for each file.
+    Junit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +81,7 @@ pub(super) fn run(args: Args) -> Status {
     for (root, places) in &asked {
         found.check(root, places)?;
     }
-    let text = written(&found, args.output)?;
+    let text = written(&found, args.output, args.strict)?;
     output::print_coloured(&text, args.color.into())?;
     let counts = found.errors() > 0 || (args.strict && !found.findings.is_empty());
     Ok(ExitCode::from(u8::from(counts)))
@@ -110,6 +113,11 @@ impl Found {
         let sources = tree.into_iter().filter(|(file, _)| asked(file));
         self.sources.extend(sources.map(|(file, entry)| (shown.path(&file), entry)));
         Ok(())
+    }
+
+    fn documents(&self) -> impl Iterator<Item = &str> {
+        let files = self.sources.keys().map(String::as_str);
+        files.filter(|path| path.ends_with(".yaml") || path.ends_with(".yml"))
     }
 
     fn errors(&self) -> usize {
@@ -169,7 +177,7 @@ impl Shown {
     }
 }
 
-fn written(found: &Found, output: Output) -> anyhow::Result<String> {
+fn written(found: &Found, output: Output, strict: bool) -> anyhow::Result<String> {
     Ok(match output {
         Output::Text => diagnostic::text(&found.findings, &found.sources, true) + &summary(found) + "\n",
         Output::Json => serde_json::to_string_pretty(&found.findings)? + "\n",
@@ -178,6 +186,7 @@ fn written(found: &Found, output: Output) -> anyhow::Result<String> {
             serde_json::to_string_pretty(&diagnostic::sarif(&found.findings, env!("CARGO_PKG_VERSION")))?
                 + "\n"
         }
+        Output::Junit => diagnostic::junit(&found.findings, found.documents(), strict),
     })
 }
 
@@ -187,8 +196,7 @@ fn summary(found: &Found) -> String {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     };
-    let is_yaml = |path: &&String| path.ends_with(".yaml") || path.ends_with(".yml");
-    let files = count(found.sources.keys().filter(is_yaml).count(), "file");
+    let files = count(found.documents().count(), "file");
     let (errors, all) = (found.errors(), found.findings.len());
     match (errors, all - errors) {
         (0, 0) => format!("ok: {files}"),
