@@ -23,6 +23,9 @@ soak: ## The same with far larger numbers: hours
 	QONNECT_CRASH_CASES=200000 $(CARGO) test --workspace --locked --lib -- crash
 	QONNECT_FENCING=all $(CARGO) test --workspace --locked --test properties -- fencing
 	QONNECT_SIMULATION_SEEDS=10000 $(CARGO) test --workspace --locked --test simulation
+	$(CARGO) build --workspace --bins --locked
+	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 \
+		$(CARGO) test --workspace --locked --test integration -- leaders partitions
 
 setup: ## Install what tests need: Debian packages and a Kubernetes control plane
 	tests/control-plane/install.sh

@@ -4,10 +4,12 @@
 
 mod agents;
 mod applies;
+mod crowd;
 mod elections;
 mod figures;
 mod fleet;
 mod gaps;
+mod knowledge;
 mod loops;
 mod planning;
 mod pushes;
@@ -24,6 +26,8 @@ fn main() {
     pushes::measure(&mut figures);
     agents::measure(&mut figures);
     applies::measure(&mut figures);
+    knowledge::measure(&mut figures);
+    crowd::measure(&mut figures);
     elections::measure(&mut figures);
     figures.print();
 }

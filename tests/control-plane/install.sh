@@ -46,6 +46,7 @@ quietly() {
 has() {
     case $1 in
     etcd-server) command -v etcd ;;
+    iproute2) command -v ip ;;
     git) [ -x "$(git --exec-path)/git-http-backend" ] && [ -x "$(git --exec-path)/git-daemon" ] ;;
     openssh-client) command -v ssh-keygen ;;
     openssh-server) [ -x /usr/sbin/sshd ] ;;
@@ -192,7 +193,7 @@ build() {
 
 # --------------------------------------------------------------------------------------------------------- main
 
-needed=(etcd-server git openssh-client openssh-server shellcheck util-linux)
+needed=(etcd-server git iproute2 openssh-client openssh-server shellcheck util-linux)
 
 if [ "${1:-}" = --check ]; then
     mapfile -t missing < <(missing_of "${needed[@]}")

@@ -1,163 +1,31 @@
 //! Three leads as real processes: one dies, and nobody loses more than a moment.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use qonnect::api::client::Client;
 use qonnect_schema::Snapshot;
-use qonnect_schema::api::{Grant, Heartbeat, LeadRole, Registration, ReleaseFolder};
+use qonnect_schema::api::{Grant, Heartbeat, LeadRole, ReleaseFolder};
 use qonnect_tests::leads::{Leads, PATIENCE};
+use qonnect_tests::speakers::{Speakers, register};
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::world::DEPLOY;
 use reqwest::Method;
-use tokio::task::JoinHandle;
 
 const CLUSTERS: [&str; 3] = ["cloud-cost", "fog-cost", "edge-cost"];
 
-/// Registers clusters again and again, and remembers what was acknowledged.
-struct Writer {
-    acknowledged: Arc<Mutex<BTreeMap<String, u64>>>,
-    count: Arc<AtomicU64>,
-    /// The longest time without an acknowledgement.
-    pause: Arc<Mutex<Duration>>,
-    task: JoinHandle<()>,
-}
+/// Between two reports of one cluster.
+const PAUSE: Duration = Duration::from_millis(20);
 
-impl Writer {
-    fn start(client: Client) -> Self {
-        let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
-        let pause = Arc::new(Mutex::new(Duration::ZERO));
-        let count = Arc::new(AtomicU64::new(0));
-        let (acks, counted, longest) = (acknowledged.clone(), count.clone(), pause.clone());
-        let task = tokio::spawn(async move {
-            let mut last = Instant::now();
-            // Later starts outrank earlier ones, also those of another writer.
-            let first = jiff::Timestamp::now().as_millisecond().unsigned_abs();
-            for number in first.. {
-                let cluster = CLUSTERS[(number % 3) as usize];
-                if register(&client, cluster, number).await.is_ok() {
-                    acks.lock().unwrap().insert(cluster.to_owned(), number);
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    let mut longest = longest.lock().unwrap();
-                    *longest = last.elapsed().max(*longest);
-                    last = Instant::now();
-                }
-            }
-        });
-        Self { acknowledged, count, pause, task }
-    }
-
-    fn acknowledged(&self) -> BTreeMap<String, u64> {
-        self.acknowledged.lock().unwrap().clone()
-    }
-
-    async fn goes_on(&self) {
-        let before = self.count.load(Ordering::Relaxed);
-        wait_for("twenty more acknowledgements", PATIENCE, async || {
-            let now = self.count.load(Ordering::Relaxed);
-            if now >= before + 20 { Ok(()) } else { Err(format!("{before}, then {now}")) }
-        })
-        .await;
-    }
-}
-
-async fn register(client: &Client, cluster: &str, incarnation: u64) -> Result<Grant, String> {
-    let registration =
-        Registration { incarnation, agent_version: "0.1.0".into(), kubernetes_version: "1.33".into() };
-    let path = format!("/v1alpha1/clusters/{cluster}/registration");
-    client.call(Method::PUT, &path, &registration).await.map_err(|error| error.to_string())
-}
-
-/// What a lead knows when it is asked for everything that was acknowledged.
-async fn known(leads: &Leads, name: &str) -> BTreeMap<String, u64> {
-    let client = leads.client(&[name]);
-    let snapshot: Snapshot = wait_for(&format!("a linearizable read at {name}"), PATIENCE, async || {
-        let path = "/v1alpha1/snapshot?consistency=linearizable";
-        client.call(Method::GET, path, &()).await.map_err(|error| format!("{error}\n{}", leads.tails()))
-    })
-    .await;
-    snapshot.spec.clusters.into_iter().map(|(name, state)| (name, state.incarnation)).collect()
-}
-
-async fn every_lead_knows(leads: &Leads, acknowledged: &BTreeMap<String, u64>) {
-    for name in leads.names() {
-        let known = known(leads, &name).await;
-        for (cluster, incarnation) in acknowledged {
-            let at = known.get(cluster).copied().unwrap_or(0);
-            assert!(at >= *incarnation, "{name} lost {incarnation} of {cluster}, it is at {at}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_leader_is_replaced_and_comes_back_as_follower() {
-    let mut leads = Leads::new("group", 3);
-    leads.start_all().await;
-    let writer = Writer::start(leads.client_of_all());
-    writer.goes_on().await;
-    for _ in 0..kills() {
-        let killed = leads.leader().await;
-        leads.kill(&killed);
-        writer.goes_on().await;
-        let next = leads.leader().await;
-        assert_ne!(next, killed);
-        leads.start(&killed);
-        wait_for("the killed one to follow", PATIENCE, async || match leads.role(&next, &killed).await? {
-            LeadRole::Leader => Ok(()),
-            role => Err(format!("it takes {next} for {role:?}\n{}", leads.tails())),
-        })
-        .await;
-        assert_eq!(leads.role(&killed, &next).await, Ok(LeadRole::Follower));
-    }
-    writer.goes_on().await;
-    writer.task.abort();
-    every_lead_knows(&leads, &writer.acknowledged()).await;
-    let pause = *writer.pause.lock().unwrap();
-    assert!(pause < Duration::from_secs(20), "nothing was acknowledged for {pause:?}");
-}
-
-/// How often the leader is killed; `QONNECT_KILLS` says it for longer runs.
-fn kills() -> u32 {
-    std::env::var("QONNECT_KILLS").map_or(10, |kills| kills.parse().expect("QONNECT_KILLS is a number"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_hangs_is_replaced_and_wakes_up_as_follower() {
-    let mut leads = Leads::new("hung", 3);
-    leads.start_all().await;
-    for _ in 0..3 {
-        let hung = leads.leader().await;
-        let others: Vec<_> = leads.names().into_iter().filter(|name| *name != hung).collect();
-        let writer = Writer::start(leads.client(&[&others[0], &others[1]]));
-        writer.goes_on().await;
-        leads.signal(&hung, "STOP");
-        wait_for("another leader", PATIENCE, async || {
-            for name in &others {
-                if leads.role(name, name).await? == LeadRole::Leader {
-                    return Ok(());
-                }
-            }
-            Err(leads.tails())
-        })
-        .await;
-        writer.goes_on().await;
-        leads.signal(&hung, "CONT");
-        // It learns that it was replaced, and that it wrote nothing meanwhile.
-        assert_ne!(leads.leader().await, hung);
-        writer.goes_on().await;
-        writer.task.abort();
-        every_lead_knows(&leads, &writer.acknowledged()).await;
-    }
+fn speakers(leads: &Leads) -> Speakers {
+    leads.speakers(&CLUSTERS.map(String::from), PAUSE)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_disk_learns_before_it_votes_again() {
     let mut leads = Leads::new("wiped", 3);
     leads.start_all().await;
-    let writer = Writer::start(leads.client_of_all());
-    writer.goes_on().await;
+    let speakers = speakers(&leads);
+    speakers.go_on(20, PATIENCE).await;
     let leader = leads.leader().await;
     let wiped = leads.names().into_iter().find(|name| *name != leader).unwrap();
     leads.kill(&wiped);
@@ -170,10 +38,9 @@ async fn a_lost_disk_learns_before_it_votes_again() {
     .await;
     assert!(leads.log(&wiped).contains("the disk was lost: this lead learns before it votes again"));
     assert!(leads.log(&leader).contains("a lead belongs to the group no more"), "{}", leads.tails());
-    writer.goes_on().await;
-    writer.task.abort();
+    speakers.go_on(20, PATIENCE).await;
     leads.ready(&wiped).await;
-    every_lead_knows(&leads, &writer.acknowledged()).await;
+    leads.know(&speakers.acknowledged()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,5 +10,7 @@ mod git;
 mod group;
 mod kind_clusters;
 mod lead;
+mod leaders;
+mod partitions;
 mod recovery;
 mod sim;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 
 use qonnect::git_server::{self, GitServer};
+use qonnect_schema::Epoch;
 use tokio::sync::oneshot;
 
 use crate::folder::{self, repository};
@@ -68,6 +69,15 @@ async fn serve(repositories: &Path, hook: Arc<Mutex<Option<String>>>) -> GitServ
     };
     let loopback: SocketAddr = ([127, 0, 0, 1], 0).into();
     GitServer::start(repositories, loopback, on_push).await.expect("the git server starts")
+}
+
+/// A commit of the deploy branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    pub commit: String,
+    pub parents: Vec<String>,
+    /// Absent if no lead wrote it.
+    pub epoch: Option<Epoch>,
 }
 
 /// An ordinary clone with a work tree, free of this machine's configuration.
@@ -139,6 +149,25 @@ impl Checkout {
     pub fn tip(&self, branch: &str) -> Option<String> {
         let listed = self.git(&["ls-remote", "origin", &format!("refs/heads/{branch}")]);
         listed.split_whitespace().next().map(String::from)
+    }
+
+    /// The commits of a branch on the server, the first one first.
+    pub fn history(&self, branch: &str) -> Vec<HistoryEntry> {
+        self.git(&[
+            "fetch",
+            "--quiet",
+            "origin",
+            &format!("+refs/heads/{branch}:refs/remotes/origin/{branch}"),
+        ]);
+        let format = "--format=%H|%P|%(trailers:key=Qonnect-Epoch,valueonly,separator=)";
+        let log = self.git(&["log", "--reverse", "--topo-order", format, &format!("origin/{branch}")]);
+        let entry = |line: &str| {
+            let mut fields = line.split('|');
+            let mut next = || fields.next().expect("the format has three fields").to_owned();
+            let (commit, parents) = (next(), next().split_whitespace().map(String::from).collect());
+            HistoryEntry { commit, parents, epoch: next().parse().ok() }
+        };
+        log.lines().map(entry).collect()
     }
 
     /// Every file of a branch on the server, by path.

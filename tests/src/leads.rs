@@ -7,17 +7,25 @@ use std::process::Command;
 use std::time::Duration;
 
 use qonnect::api::client::{Client, Options};
-use qonnect_schema::api::{LeadRole, LeadView};
+use qonnect_schema::api::{LeadRole, LeadView, RevisionRecord};
 use serde_json::{Value, json};
 
 use crate::folder;
-use crate::git::{Checkout, GitHost};
+use crate::git::{Checkout, GitHost, HistoryEntry};
+use crate::network::Network;
 use crate::process::{Process, run_command};
 use crate::programs;
+use crate::proxy::Proxy;
+use crate::speakers::{self, Acknowledged, Speakers};
 use crate::wait::wait_for;
+use crate::world::DEPLOY;
 
 /// An election takes about a second, a start some hundred milliseconds; machines may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where each lead listens that has an address of its own.
+const PEER_PORT: u16 = 7481;
+pub const API_PORT: u16 = 7480;
 
 #[derive(Debug)]
 pub struct Leads {
@@ -26,6 +34,10 @@ pub struct Leads {
     pub checkout: Checkout,
     peers: Vec<Value>,
     secured: bool,
+    /// Where each lead has an address of its own.
+    network: Option<Network>,
+    /// Of the network: leads cannot reach loopback here.
+    git: Option<Proxy>,
     running: BTreeMap<String, Process>,
 }
 
@@ -50,7 +62,8 @@ impl Leads {
                 "api": format!("http://127.0.0.1:{}", ports[2 * node - 1]),
             })
         });
-        Self { peers: peers.collect(), folder, host, checkout, secured: false, running: BTreeMap::new() }
+        let (peers, running) = (peers.collect(), BTreeMap::new());
+        Self { peers, folder, host, checkout, secured: false, network: None, git: None, running }
     }
 
     /// As [`Self::new`], with certificates between the leads.
@@ -63,6 +76,35 @@ impl Leads {
         }
         run_command(certs);
         leads
+    }
+
+    /// As [`Self::secured`], each lead with a network of its own, and certificates for these clusters.
+    pub async fn apart(name: &str, count: usize, clusters: &[&str]) -> Self {
+        let mut leads = Self::new(name, count);
+        let network = Network::new(&leads.names());
+        for (number, peer) in leads.peers.iter_mut().enumerate() {
+            let address = network.address(&format!("lead-{}", number + 1));
+            peer["peer"] = json!(format!("{address}:{PEER_PORT}"));
+            peer["api"] = json!(format!("https://{address}:{API_PORT}"));
+        }
+        let mut certs = Command::new(programs::qonnect());
+        certs.args(["certs", "--cluster", &clusters.join(","), "--out"]).arg(leads.certs());
+        for name in leads.names() {
+            certs.args(["--lead", &format!("{name}={}", network.address(&name))]);
+        }
+        run_command(certs);
+        let host = leads.host.url().split('/').nth(2).expect("a URL names its host").parse();
+        leads.git = Some(Proxy::start_at(network.here(), host.expect("it is an address")).await);
+        Self { secured: true, network: Some(network), ..leads }
+    }
+
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("these leads are apart")
+    }
+
+    /// Where leads that are apart find Git.
+    pub fn git_port(&self) -> u16 {
+        self.git.as_ref().expect("these leads are apart").address.port()
     }
 
     pub fn certs(&self) -> PathBuf {
@@ -79,20 +121,38 @@ impl Leads {
         LeadView { name, node, role, peer, api, term: 0, index: None }
     }
 
+    /// So many small clusters in the spec branch. Returns their names.
+    pub fn add_clusters(&self, count: usize) -> Vec<String> {
+        let clusters: Vec<_> = (1..=count).map(|number| format!("small-{number}")).collect();
+        for cluster in &clusters {
+            let document = format!(
+                "apiVersion: qonnect.io/v1alpha1\nkind: Cluster\nmetadata: {{name: {cluster}}}\nspec: {{tier: edge}}\n"
+            );
+            self.checkout.write(&format!("clusters/{cluster}.yaml"), document);
+        }
+        self.checkout.push(&format!("{count} more clusters"));
+        clusters
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.peers.iter().map(|peer| text(&peer["name"])).collect()
     }
 
     /// Starts a lead, or starts it again on what it left behind.
     pub fn start(&mut self, name: &str) {
-        let mut config = json!({
-            "data": self.folder.join("${name}"), "repository": {"url": self.host.url(), "branch": "main"},
-            "peers": self.peers,
-        });
+        let repository = json!({"url": self.repository(), "branch": "main", "poll": "1s"});
+        let mut config =
+            json!({"data": self.folder.join("${name}"), "repository": repository, "peers": self.peers});
         if self.secured {
             config["peerTls"] = json!({
                 "certificate": self.certs().join("${name}.pem"), "key": self.certs().join("${name}.key"),
                 "authority": self.certs().join("ca.pem"),
+            });
+        }
+        if self.network.is_some() {
+            config["tls"] = json!({
+                "certificate": self.certs().join("${name}.pem"), "key": self.certs().join("${name}.key"),
+                "clientAuthority": self.certs().join("ca.pem"),
             });
         }
         let file = self.folder.join(format!("{name}.yaml"));
@@ -104,9 +164,22 @@ impl Leads {
             .env("NO_COLOR", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null");
+        let command = match &self.network {
+            Some(network) => network.enter(name, &command),
+            None => command,
+        };
         let log = self.folder.join(format!("{name}.log"));
         let process = Process::start(name, command, &log).expect("a lead can be started");
         self.running.insert(name.into(), process);
+    }
+
+    /// As leads reach it.
+    fn repository(&self) -> String {
+        let url = self.host.url();
+        match (&self.git, url.split('/').nth(2)) {
+            (Some(git), Some(host)) => url.replacen(host, &git.address.to_string(), 1),
+            _ => url.into(),
+        }
     }
 
     /// Starts all, and waits until each serves agents and readers.
@@ -172,8 +245,70 @@ impl Leads {
 
     /// A client that knows these leads.
     pub fn client(&self, names: &[&str]) -> Client {
+        self.client_as("admin", names)
+    }
+
+    /// The same as `cluster-NAME`, `reader` or `admin`, where that matters.
+    pub fn client_as(&self, identity: &str, names: &[&str]) -> Client {
         let leads = names.iter().map(|name| self.url(name)).collect();
-        Client::new(&Options { leads, ..Options::default() }).expect("a client can be made")
+        let mut options = Options { leads, ..Options::default() };
+        if self.network.is_some() {
+            let file = |end: &str| self.certs().join(format!("{identity}.{end}"));
+            options.authority = Some(self.certs().join("ca.pem"));
+            options.certificate = Some((file("pem"), file("key")));
+        }
+        Client::new(&options).expect("a client can be made")
+    }
+
+    /// These clusters, each with a client for each lead.
+    pub fn speakers(&self, clusters: &[String], pause: Duration) -> Speakers {
+        let names = self.names();
+        let leads = |identity: &str| names.iter().map(|name| self.client_as(identity, &[name])).collect();
+        let clusters: Vec<(String, Vec<Client>)> = match self.network {
+            // One certificate each.
+            Some(_) => {
+                clusters.iter().map(|name| (name.clone(), leads(&format!("cluster-{name}")))).collect()
+            }
+            None => {
+                let leads: Vec<_> = leads("admin");
+                clusters.iter().map(|name| (name.clone(), leads.clone())).collect()
+            }
+        };
+        Speakers::start(clusters, pause)
+    }
+
+    /// Panics unless every lead knows what was acknowledged.
+    pub async fn know(&self, acknowledged: &Acknowledged) {
+        for name in self.names() {
+            speakers::known(&name, &self.client(&[&name]), acknowledged, PATIENCE).await;
+        }
+    }
+
+    /// Panics unless the deploy branch is one line of commits whose epochs never decrease. Returns how many.
+    pub fn verify_history(&self) -> usize {
+        let history = self.checkout.history(DEPLOY);
+        let mut before: Option<&HistoryEntry> = None;
+        for entry in &history {
+            let base: Vec<_> = before.iter().map(|before| before.commit.clone()).collect();
+            assert_eq!(entry.parents, base, "the history is no line at {entry:?}");
+            assert!(entry.epoch.is_some(), "nobody but leads writes: {entry:?}");
+            assert!(entry.epoch >= before.and_then(|before| before.epoch), "{before:?}, then {entry:?}");
+            before = Some(entry);
+        }
+        history.len()
+    }
+
+    /// Waits until what a commit of the spec branch wants is on the deploy branch.
+    pub async fn published(&self, revision: &str) {
+        let client = self.client_of_all();
+        wait_for("the revision to be published", PATIENCE, async || {
+            let revisions = client.list_linearizable::<RevisionRecord>().await;
+            let revisions = revisions.map_err(|error| error.to_string())?.items;
+            let record = revisions.into_iter().find(|record| record.commit == revision);
+            let published = record.as_ref().is_some_and(|record| record.published.is_some());
+            if published { Ok(()) } else { Err(format!("{record:?}\n{}", self.tails())) }
+        })
+        .await;
     }
 
     pub fn client_of_all(&self) -> Client {
@@ -216,6 +351,12 @@ impl Leads {
         let urls: Vec<_> = self.names().iter().map(|name| self.url(name)).collect();
         let mut command = Command::new(programs::qonnect());
         command.arg("raft").args(words).args(["--lead", &urls.join(",")]);
+        if self.network.is_some() {
+            for (flag, file) in [("authority", "ca.pem"), ("certificate", "admin.pem"), ("key", "admin.key")]
+            {
+                command.arg(format!("--{flag}")).arg(self.certs().join(file));
+            }
+        }
         run_command(command)
     }
 

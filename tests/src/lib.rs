@@ -1,6 +1,8 @@
 //! The machinery that the classes of tests share: real processes, real API servers, nodes that are played.
 
 pub mod leads;
+pub mod network;
+pub mod speakers;
 pub mod world;
 
 pub mod control_plane;

@@ -1,6 +1,6 @@
 //! A TCP proxy that can be as bad as a network: slow, dripping, silent, or cut off; it counts what passes.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,7 +38,11 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        Self::start_at(Ipv4Addr::LOCALHOST, to).await
+    }
+
+    pub async fn start_at(address: Ipv4Addr, to: SocketAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("the address has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let fault = watch::Sender::new(Fault::None);
         let (faults, down) = (fault.clone(), Arc::new(AtomicU64::new(0)));
