@@ -7,6 +7,7 @@
 //! | `GET /clusters/{name}/release` | | [`ReleaseFolder`]: what the deploy branch holds for this cluster |
 //! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
 //! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/decisions`, `/hashes`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Decision`], [`StateHash`], [`Event`] |
+//! | `GET /brakes` | | [`List`] of [`crate::documents::snapshot::Brake`]; empty unless something holds moves |
 //! | the same with `?watch=true` | | one [`List`] a line: at once, and again after each change |
 //! | `GET /snapshot` | | [`crate::Snapshot`] |
 //! | `GET /explain/{application}` | | [`crate::Placement`], scored now |
@@ -14,9 +15,11 @@
 //! | `GET /leads` | | [`List`] of [`LeadView`] |
 //! | `PUT /leads/{name}` | [`LeadAddress`] | 204, once it votes |
 //! | `DELETE /leads/{name}`, `POST /leads/{name}/leadership` | | 204 |
+//! | `DELETE /brake` | | 204; the clusters that hold it are gone |
 //! | `POST /recovery` | [`Recovery`] | [`Recovered`]: a new era begins |
 //! | `POST /hooks/git` (without prefix) | anything | 202; the spec branch is fetched at once |
 //! | `POST /hooks/github` (without prefix) | a signed delivery | 202, or 200 and why it is ignored |
+//! | `GET /metrics` (without prefix) | | OpenMetrics text |
 //! | `GET /healthz`, `/readyz`, `/openapi.json` (without prefix) | | |
 //!
 //! Errors are [`Problem`]s.
@@ -29,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
 use crate::documents::application::Objectives;
-use crate::documents::placement::{Candidate, Move, Score};
+use crate::documents::placement::{Arrival, Candidate, Move, Score};
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
 use crate::tree::{Entry, Tree};
@@ -231,6 +234,12 @@ pub struct ApplicationView {
     pub commit: String,
     /// The newest commit changes it, but has a fault.
     pub held: bool,
+    /// Nothing of it changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// By component: where it was when all of it was last Ready elsewhere than now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ran_before: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -242,6 +251,11 @@ pub struct PlacementView {
     pub cluster: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moving: Option<Move>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<Arrival>,
+    /// Its cluster is lost, and no other takes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ComponentStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -353,6 +367,9 @@ pub struct Event {
     /// `cluster/fog-cost`, `application/bookinfo`, `component/bookinfo/reviews`, `revision/1a2b3c4`.
     pub regarding: String,
     pub message: String,
+    /// The commit of the deploy branch that decided it; absent where nothing was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
 }
 
 /// As in Kubernetes.

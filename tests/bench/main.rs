@@ -6,11 +6,13 @@ mod agents;
 mod applies;
 mod crowd;
 mod elections;
+mod failover;
 mod figures;
 mod fleet;
 mod gaps;
 mod knowledge;
 mod loops;
+mod noise;
 mod planning;
 mod pushes;
 mod scale;
@@ -29,5 +31,7 @@ fn main() {
     knowledge::measure(&mut figures);
     crowd::measure(&mut figures);
     elections::measure(&mut figures);
+    failover::measure(&mut figures);
+    noise::measure(&mut figures);
     figures.print();
 }

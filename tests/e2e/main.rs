@@ -6,5 +6,6 @@ mod bookinfo;
 mod guards;
 mod refusals;
 
+mod failover;
 mod faults;
 mod fleet;

@@ -29,6 +29,7 @@ use tokio::sync::{Notify, watch};
 mod access;
 mod description;
 mod hooks;
+mod metrics;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

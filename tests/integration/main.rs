@@ -6,6 +6,7 @@ mod agent;
 mod api;
 mod consensus;
 mod control_plane;
+mod failover;
 mod git;
 mod group;
 mod kind_clusters;

@@ -162,13 +162,13 @@ fn a_drain_moves_everything_away() {
 }
 
 #[test]
-fn nothing_new_comes_to_a_silent_cluster_and_nothing_leaves_it() {
-    for status in ["Suspect", "Lost"] {
-        let plan = decide(&format!(
+fn nothing_new_comes_to_a_suspect_and_nothing_leaves_it_and_what_runs_on_a_lost_one_is_placed_elsewhere() {
+    let plan = |status: &str, room: &str| {
+        decide(&format!(
             "
             clusters:
-              a: {{tier: fog, defaults: {{price: 9}}, nodes: [{{name: a, cpu: 4, memory: 8Gi}}]}}
-              b: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: b, cpu: 4, memory: 8Gi}}]}}
+              a: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: a, cpu: 4, memory: 8Gi}}]}}
+              b: {{tier: fog, defaults: {{price: 9}}, nodes: [{{name: b, cpu: {room}, memory: 8Gi}}]}}
             apps:
               shop:
                 objectives: {{cost: 1}}
@@ -176,19 +176,49 @@ fn nothing_new_comes_to_a_silent_cluster_and_nothing_leaves_it() {
             states: {{a: {{status: {status}}}}}
             runs: {{shop/old: a}}
             "
-        ));
-        assert_eq!(
-            plan,
-            format!(
-                "\
+        ))
+    };
+    assert_eq!(
+        plan("Suspect", "4"),
+        "\
 shop/new: b
-  a: Lease: is {status}: nothing new comes here
+  a: Lease: is Suspect: nothing new comes here
 shop/old: a
-  b: Lease: runs on a, which is {status}: it stays there for now
+  b: Lease: runs on a, which is Suspect: it stays there for now
 "
-            )
-        );
-    }
+    );
+    assert_eq!(
+        plan("Lost", "4"),
+        "\
+shop/new: b
+  a: Lease: is Lost: nothing can run here
+shop/old: b
+  a: Lease: is Lost: nothing can run here
+"
+    );
+    // What ran comes first; what finds no room is new.
+    assert_eq!(
+        plan("Lost", "1"),
+        "\
+shop/new: nowhere
+  a: Lease: is Lost: nothing can run here
+  b: Capacity: needs 1 CPU on one node, 0 free on b
+shop/old: b
+  a: Lease: is Lost: nothing can run here
+"
+    );
+    // Nothing is evicted without a target.
+    assert_eq!(
+        plan("Lost", "500m"),
+        "\
+shop/new: nowhere
+  a: Lease: is Lost: nothing can run here
+  b: Capacity: needs 1 CPU on one node, 0.5 free on b
+shop/old: a
+  a: Lease: is Lost: nothing can run here
+  b: Capacity: needs 1 CPU on one node, 0.5 free on b
+"
+    );
 }
 
 #[test]

@@ -211,3 +211,44 @@ shop/web: c
 "
     );
 }
+
+#[test]
+fn a_pin_leaves_one_cluster_and_a_suspension_the_one_of_now() {
+    let plan = |wish: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              b: {{tier: fog, defaults: {{price: 9}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+            apps:
+              shop: {{objectives: {{cost: 1}}, components: [{{name: web, manifests: [w]}}]{wish}}}
+            runs: {{shop/web: b}}
+            "
+        ))
+    };
+    assert_eq!(plan(""), "shop/web: a\n  b: +0.950\n");
+    let stays = "shop/web: b\n  a: Selector: wants one of b in label qonnect.io/cluster, found a\n";
+    assert_eq!(plan(", pin: {web: b}"), stays);
+    assert_eq!(plan(", suspend: true"), stays);
+}
+
+#[test]
+fn what_has_failed_for_too_long_goes_elsewhere_while_there_is_somewhere() {
+    let plan = |room: &str, since: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              b: {{tier: fog, defaults: {{price: 9}}, nodes: [{{name: n, cpu: {room}, memory: 64Gi}}]}}
+            apps:
+              shop: {{objectives: {{cost: 1}}, components: [{{name: web, manifests: [w]}}]}}
+            states:
+              a: {{status: Ready, failing: {{shop/web: {since}}}}}
+            runs: {{shop/web: a}}
+            "
+        ))
+    };
+    assert!(plan("8", "2026-06-01T11:49:00Z").starts_with("shop/web: b\n"));
+    assert!(plan("8", "2026-06-01T11:51:00Z").starts_with("shop/web: a\n"), "its time is not over");
+    assert!(plan("500m", "2026-06-01T11:49:00Z").starts_with("shop/web: a\n"), "nothing is evicted");
+}

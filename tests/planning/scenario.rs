@@ -139,7 +139,7 @@ impl Scenario {
                         kb_index: 1,
                         epoch: Default::default(),
                         strategy,
-                        components: BTreeMap::new(),
+                        ..Default::default()
                     },
                 )
             });

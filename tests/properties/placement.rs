@@ -213,6 +213,7 @@ fn placements(plan: &Plan) -> BTreeMap<String, Placement> {
             epoch: Default::default(),
             strategy: plan.strategy,
             components: plan.components.clone(),
+            ..Default::default()
         };
         (name.clone(), Placement::new(name, spec))
     };

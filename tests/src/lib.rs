@@ -18,4 +18,5 @@ pub mod proxy;
 
 pub mod folder;
 pub mod process;
+pub mod simulated;
 pub mod wait;

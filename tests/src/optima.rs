@@ -174,6 +174,7 @@ impl App {
             epoch: Default::default(),
             strategy: Default::default(),
             components: runs.collect(),
+            ..Default::default()
         };
         Placement::new(application, spec)
     }

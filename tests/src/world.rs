@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use qonnect_schema::api::{ClusterView, Event, List, PlacementView, RevisionRecord};
-use qonnect_schema::documents::snapshot::Health;
+use qonnect_schema::documents::snapshot::{Brake, Health};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -173,6 +173,17 @@ impl World {
 
     pub async fn events(&self) -> Result<Vec<Event>, String> {
         self.list("events").await
+    }
+
+    pub async fn brakes(&self) -> Result<Vec<Brake>, String> {
+        self.list("brakes").await
+    }
+
+    /// Says that the clusters which hold the brake are gone.
+    pub async fn release_brake(&self) {
+        let url = format!("{}/v1alpha1/brake", self.url());
+        let answer = self.client.delete(url).send().await.expect("the lead answers");
+        assert!(answer.status().is_success(), "{}\n{}", answer.status(), self.tails());
     }
 
     async fn list<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, String> {

@@ -3,7 +3,7 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("aws_lc_rs", &["reconciler/src/api/hooks.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
@@ -11,6 +11,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),
     ("webpki", &["reconciler/src/tls/names.rs"]),
+    ("prometheus_client", &["reconciler/src/api/metrics.rs"]),
     ("kube", &["agent/src/cluster/"]),
     ("serde_yaml", &["schema/src/yaml.rs", "schema/src/yaml/"]),
     ("jsonschema", &["schema/src/validate.rs", "schema/src/validate/"]),

@@ -59,6 +59,13 @@ pub struct Judged {
 }
 
 impl Effective {
+    /// Applications of which nothing changes: those that cannot be read, and those that are suspended.
+    pub fn untouched(&self) -> BTreeSet<String> {
+        let suspended =
+            self.revision.applications.iter().filter(|(_, source)| source.application.spec.suspend);
+        self.frozen.iter().chain(suspended.map(|(name, _)| name)).cloned().collect()
+    }
+
     /// What a restarted lead needs to read the same again.
     pub fn good(&self) -> Good {
         let Revision { commit, applications, .. } = &*self.revision;

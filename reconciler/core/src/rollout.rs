@@ -19,14 +19,19 @@ use qonnect_schema::SnapshotSpec;
 use qonnect_schema::api::ReleaseHint;
 use qonnect_schema::documents::application::Component;
 use qonnect_schema::documents::placement::{ComponentPlacement, Move, MovePhase};
-use qonnect_schema::documents::snapshot::{ClusterStatus, Health};
+use qonnect_schema::documents::snapshot::{Brake, ClusterStatus, Health};
 use qonnect_schema::revision::{ApplicationSource, Revision};
+use sha2::{Digest, Sha256};
 
 use crate::placement::Plan;
 
+pub use wake::next_deadline;
+
+mod budget;
 mod step;
 #[cfg(test)]
 mod tests;
+mod wake;
 
 pub use step::fingerprint;
 
@@ -87,12 +92,30 @@ pub enum Step {
         to: String,
         why: &'static str,
     },
+    /// Its cluster is lost, and no other takes it: it stays assigned.
+    Stranded {
+        on: String,
+        why: String,
+    },
+    /// Its lost cluster is back before another one took it.
+    Returned {
+        on: String,
+    },
 }
 
 /// The next state of every component of the revision, by application.
 pub fn roll_out(world: &World<'_>) -> BTreeMap<String, BTreeMap<String, Progress>> {
     let applications = world.revision.applications.iter();
-    applications.map(|(name, source)| (name.clone(), application(world, name, source))).collect()
+    let mut progress =
+        applications.map(|(name, source)| (name.clone(), application(world, name, source))).collect();
+    budget::admit(world, &mut progress);
+    progress
+}
+
+/// What a person asked for, as a short text to compare.
+pub fn asked(source: &ApplicationSource) -> String {
+    let spec = serde_json::to_vec(&source.application.spec).expect("our documents have a JSON form");
+    hex::encode(&Sha256::digest(spec)[..8])
 }
 
 fn application(world: &World<'_>, name: &str, source: &ApplicationSource) -> BTreeMap<String, Progress> {
@@ -122,20 +145,16 @@ pub fn copies(placement: &ComponentPlacement) -> Option<Copies> {
     Some(Copies { on: BTreeSet::from([cluster, moving.from.clone()]), callers_use })
 }
 
-/// The next moment at which the clock alone changes something: a phase ends, or a move may be tried again.
-pub fn next_deadline(snapshot: &SnapshotSpec) -> Option<Timestamp> {
-    let components = snapshot.placements.values().flat_map(|placement| placement.spec.components.values());
-    components
-        .flat_map(|component| {
-            let phase = component.moving.as_ref().map(|moving| moving.deadline);
-            [phase, component.gave_up.as_ref().map(|gave_up| gave_up.until)]
-        })
-        .flatten()
-        .filter(|at| *at > snapshot.now)
-        .min()
-}
-
 impl World<'_> {
+    fn deployed(&self, application: &str, component: &str) -> Option<&ComponentPlacement> {
+        self.snapshot.placements.get(application)?.spec.components.get(component)
+    }
+
+    /// Nothing moves, whatever is wanted.
+    fn is_braked(&self) -> bool {
+        self.snapshot.brake.as_ref().is_some_and(Brake::is_engaged)
+    }
+
     /// A cluster that has left the fleet is as good as lost.
     fn lost(&self, cluster: &str) -> bool {
         !self.revision.clusters.contains_key(cluster)

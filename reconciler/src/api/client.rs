@@ -11,6 +11,7 @@ use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, LeadAddress, LeadView, List, NodeView, PlacementView,
     Problem, Recovered, Recovery, RevisionRecord, StateHash,
 };
+use qonnect_schema::documents::snapshot::Brake;
 use qonnect_schema::{Placement, Snapshot};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
@@ -80,6 +81,7 @@ listed! {
     RevisionRecord => "revisions",
     Decision => "decisions",
     StateHash => "hashes",
+    Brake => "brakes",
     Event => "events",
     LeadView => "leads",
 }
@@ -178,6 +180,11 @@ impl Client {
     /// Hands the deploy branch to this group of leads.
     pub async fn recover(&self, recovery: &Recovery) -> Result<Recovered, Error> {
         self.call(Method::POST, "/v1alpha1/recovery", recovery).await
+    }
+
+    /// The clusters that hold the brake are gone indeed.
+    pub async fn release_brake(&self) -> Result<(), Error> {
+        self.send(Method::DELETE, "/v1alpha1/brake", None::<&()>, Some(ANSWER_TIMEOUT)).await.map(drop)
     }
 
     /// Returns once that lead leads.

@@ -79,6 +79,7 @@ pub(super) async fn explain(
         epoch: knowledge.epoch,
         strategy: planned.strategy,
         components,
+        ..Default::default()
     };
     Ok(Json(Placement::new(application, spec)))
 }

@@ -18,10 +18,12 @@ use tokio::sync::{Notify, watch};
 
 mod access;
 mod agents;
+mod brake;
 pub mod client;
 mod explain;
 mod hooks;
 mod leads;
+mod metrics;
 mod problem;
 mod readers;
 mod recovery;

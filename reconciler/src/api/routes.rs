@@ -14,6 +14,7 @@ use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
     PlacementView, Recovered, Recovery, Registration, ReleaseFolder, Report, RevisionRecord, StateHash,
 };
+use qonnect_schema::documents::snapshot::Brake;
 use qonnect_schema::{Placement, Snapshot};
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -28,7 +29,7 @@ use super::readers::{self, Mode, View};
 use super::recovery;
 use super::shared::{REQUESTS_MAX, Shared};
 use super::tls::Certified;
-use super::{agents, hooks, leads, views};
+use super::{agents, brake, hooks, leads, metrics, views};
 
 /// A report of 5,000 nodes has some 3 MiB.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -125,6 +126,11 @@ fn reader_routes(routes: &mut Routes) {
         "Hashes of the state after the newest commands: equal on every lead at each index.",
         views::hashes,
     );
+    routes.list::<Brake>(
+        "/v1alpha1/brakes",
+        "Why nothing moves; empty if nothing is the matter.",
+        views::brakes,
+    );
     routes.list::<Event>("/v1alpha1/events", "What happened, the newest last.", views::events);
     let snapshot = routes.schema::<Snapshot>();
     let operation = Operation::new("get", "/v1alpha1/snapshot", "The Knowledge Base as planning sees it.");
@@ -148,6 +154,8 @@ fn lead_routes(routes: &mut Routes) {
     let operation = Operation::new("post", "/hooks/github", summary);
     // What a delivery is signed with says who sends it.
     routes.add(Operation { who: Who::Everybody, ..operation }, post(hooks::github));
+    let operation = Operation::new("get", "/metrics", "What the lead knows, as OpenMetrics text.");
+    routes.add(operation, get(metrics::serve));
     let everybody = |path, summary| Operation { who: Who::Everybody, ..Operation::new("get", path, summary) };
     routes.add(everybody("/healthz", "The process serves."), get(readers::healthz));
     routes.add(everybody("/readyz", "The lead leads and has read the spec branch."), get(readers::readyz));
@@ -169,6 +177,8 @@ fn group_routes(routes: &mut Routes) {
     routes.add(admin("delete", path, "Take a lead out, also the leader."), delete(leads::remove));
     let path = "/v1alpha1/leads/{name}/leadership";
     routes.add(admin("post", path, "Let this lead lead."), post(leads::transfer));
+    let path = "/v1alpha1/brake";
+    routes.add(admin("delete", path, "The clusters that hold the brake are gone."), delete(brake::release));
     let (body, answer) = (routes.schema::<Recovery>(), routes.schema::<Recovered>());
     let operation =
         admin("post", "/v1alpha1/recovery", "Hand the deploy branch to this group; a new era begins.");

@@ -9,7 +9,7 @@ use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, NodeView, PlacementView, RevisionRecord, StateHash,
 };
 use qonnect_schema::documents::cluster::DeclaredNode;
-use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health, Node, Resources};
+use qonnect_schema::documents::snapshot::{Brake, ClusterState, ComponentStatus, Health, Node, Resources};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 
 pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ClusterView> {
@@ -73,6 +73,8 @@ pub(super) fn applications(knowledge: &Knowledge, revision: Option<&Revision>) -
             health: healths.iter().max().copied(),
             commit: source.commit.clone(),
             held: source.commit != revision.commit,
+            suspended: spec.suspend,
+            ran_before: knowledge.ran_before(name).cloned().unwrap_or_default(),
         }
     };
     revision.applications.iter().map(view).collect()
@@ -92,6 +94,8 @@ pub(super) fn placements(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Pla
                 component: component.clone(),
                 cluster: placed.cluster.clone(),
                 moving: placed.moving.clone(),
+                arrived: placed.arrived,
+                stranded: placed.stranded,
                 status: status.map(|status| ComponentStatus::clone(status)),
                 score: placed.score.clone(),
                 others: placed.others.clone(),
@@ -112,6 +116,10 @@ pub(super) fn hashes(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<StateHa
 
 pub(super) fn decisions(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Decision> {
     audit::decisions(knowledge)
+}
+
+pub(super) fn brakes(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Brake> {
+    knowledge.brake.iter().map(|brake| Brake::clone(brake)).collect()
 }
 
 pub(super) fn events(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Event> {

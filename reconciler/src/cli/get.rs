@@ -16,8 +16,10 @@ use super::leads::Leads;
 use super::output::{self, Format};
 use crate::api::client::Client;
 
+mod moves;
 mod rows;
 
+use moves::MoveRow;
 use rows::Rows;
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,7 @@ use rows::Rows;
   qonnect get clusters                         how the fleet is
   qonnect get apps bookinfo -o wide            one application, with more columns
   qonnect get placements bookinfo/reviews      where a component runs
+  qonnect get moves --watch                    what is on its way
   qonnect get revisions 1a2b3c4                a commit, and what is wrong with it
   qonnect get events --watch                   what happens, as it happens")]
 pub(super) struct Args {
@@ -52,6 +55,9 @@ enum Kind {
     Apps,
     #[value(alias = "placement")]
     Placements,
+    /// Components on their way to another cluster
+    #[value(alias = "move")]
+    Moves,
     #[value(alias = "revision")]
     Revisions,
     #[value(alias = "event")]
@@ -64,9 +70,15 @@ pub(super) fn run(args: Args) -> Status {
         Kind::Nodes => show::<NodeView>(&client, &args).await,
         Kind::Apps => show::<ApplicationView>(&client, &args).await,
         Kind::Placements => show::<PlacementView>(&client, &args).await,
+        Kind::Moves => show::<MoveRow>(&client, &args).await,
         Kind::Revisions => show::<RevisionRecord>(&client, &args).await,
         Kind::Events => show::<Event>(&client, &args).await,
     })
+}
+
+/// `qonnect events`.
+pub(super) fn events(name: Option<String>, output: Format, watch: bool, leads: Leads) -> Status {
+    run(Args { kind: Kind::Events, name, output, watch, leads })
 }
 
 async fn show<T: Rows>(client: &Client, args: &Args) -> Status {
@@ -105,7 +117,7 @@ async fn watch<T: Rows>(client: &Client, args: &Args) -> Status {
 }
 
 fn chosen<T: Rows>(list: List<T>, args: &Args) -> List<T> {
-    let fits = |item: &T| args.name.as_ref().is_none_or(|name| item.fits(name));
+    let fits = |item: &T| item.is_shown() && args.name.as_ref().is_none_or(|name| item.fits(name));
     List { index: list.index, items: list.items.into_iter().filter(fits).collect() }
 }
 

@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod brake;
 mod certs;
 mod completions;
+mod cordon;
 pub(crate) mod decisions;
 mod demo;
+mod edit;
+mod events;
 mod explain;
 mod export;
 mod get;
@@ -17,6 +21,8 @@ mod log;
 mod output;
 mod plan;
 mod raft;
+mod relocate;
+mod rollback;
 mod schema;
 mod sim;
 mod validate;
@@ -39,6 +45,20 @@ enum Command {
     Explain(explain::Args),
     /// List clusters, nodes, apps, placements, revisions or events.
     Get(get::Args),
+    /// Commit that nothing new comes to a cluster.
+    Cordon(cordon::Args),
+    /// Commit that everything moves away from a cluster.
+    Drain(cordon::Args),
+    /// Commit that a cluster takes part again.
+    Uncordon(cordon::Args),
+    /// Say what sending a component elsewhere would mean, and pin it there.
+    Move(relocate::Args),
+    /// Pin an application to the last placement that was Ready.
+    Rollback(rollback::Args),
+    /// Show whether moves are frozen, and let them go.
+    Brake(brake::Args),
+    /// Show what happened, why, and what was decided.
+    Events(events::Args),
     /// Show every decision, and whether the deploy branch agrees.
     Log(log::Args),
     /// Write the Snapshot of a running lead.
@@ -68,6 +88,13 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Get(args) => get::run(args),
+        Command::Cordon(args) => cordon::cordon(args),
+        Command::Drain(args) => cordon::drain(args),
+        Command::Uncordon(args) => cordon::uncordon(args),
+        Command::Move(args) => relocate::run(args),
+        Command::Rollback(args) => rollback::run(args),
+        Command::Brake(args) => brake::run(args),
+        Command::Events(args) => events::run(args),
         Command::Log(args) => log::run(args),
         Command::Export(args) => export::run(args),
         Command::Schema(args) => schema::run(args),

@@ -10,11 +10,13 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Clusters {
     servers: BTreeMap<String, String>,
+    /// Where the simulation is told what befalls them.
+    control: u16,
     http: reqwest::Client,
 }
 
 impl Clusters {
-    pub(super) fn read(kubeconfigs: &Path, names: &[String]) -> anyhow::Result<Self> {
+    pub(super) fn read(kubeconfigs: &Path, names: &[String], control: u16) -> anyhow::Result<Self> {
         let mut servers = BTreeMap::new();
         for name in names {
             let path = kubeconfigs.join(format!("{name}.kubeconfig"));
@@ -24,7 +26,7 @@ impl Clusters {
             let server = config.pointer("/clusters/0/cluster/server").and_then(Value::as_str);
             servers.insert(name.clone(), server.context("a kubeconfig without a server")?.to_owned());
         }
-        Ok(Self { servers, http: reqwest::Client::new() })
+        Ok(Self { servers, control, http: reqwest::Client::new() })
     }
 
     /// The object, or `None` if it is not there.
@@ -41,25 +43,42 @@ impl Clusters {
         Ok(())
     }
 
+    /// The API server is gone, and nothing happens in the cluster.
+    pub(super) async fn kill(&self, cluster: &str) -> anyhow::Result<()> {
+        self.command("kill", cluster).await
+    }
+
+    /// It is back with all objects as they were.
+    pub(super) async fn resume(&self, cluster: &str) -> anyhow::Result<()> {
+        self.command("resume", cluster).await
+    }
+
+    async fn command(&self, verb: &str, cluster: &str) -> anyhow::Result<()> {
+        let url = format!("http://127.0.0.1:{}/sim/{verb}?cluster={cluster}", self.control);
+        self.http.post(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// How many objects of QONNECT each cluster holds, of the kinds that Bookinfo has.
     pub(super) async fn owned(&self) -> anyhow::Result<BTreeMap<String, usize>> {
-        const OWNED: &str = "?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dqonnect";
         let mut counts = BTreeMap::new();
         for cluster in self.servers.keys() {
-            let mut count = 0;
-            for path in [
-                "/api/v1/namespaces",
-                "/api/v1/services",
-                "/api/v1/serviceaccounts",
-                "/apis/apps/v1/deployments",
-            ] {
-                let list =
-                    self.get(cluster, &format!("{path}{OWNED}")).await?.context("a list is always there")?;
-                count += list["items"].as_array().map_or(0, Vec::len);
-            }
-            counts.insert(cluster.clone(), count);
+            counts.insert(cluster.clone(), self.owned_by(cluster).await?);
         }
         Ok(counts)
+    }
+
+    pub(super) async fn owned_by(&self, cluster: &str) -> anyhow::Result<usize> {
+        const OWNED: &str = "?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dqonnect";
+        let mut count = 0;
+        for path in
+            ["/api/v1/namespaces", "/api/v1/services", "/api/v1/serviceaccounts", "/apis/apps/v1/deployments"]
+        {
+            let list =
+                self.get(cluster, &format!("{path}{OWNED}")).await?.context("a list is always there")?;
+            count += list["items"].as_array().map_or(0, Vec::len);
+        }
+        Ok(count)
     }
 
     fn url(&self, cluster: &str, path: &str) -> anyhow::Result<String> {

@@ -88,6 +88,10 @@ fn name(node: usize) -> String {
     format!("lead-{node}")
 }
 
+pub(super) fn free_port() -> anyhow::Result<u16> {
+    Ok(free_ports(1)?[0])
+}
+
 /// Free a moment ago: the leads and the git server must know them before anybody listens.
 fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
     let listeners: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();

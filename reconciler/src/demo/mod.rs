@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+mod agents;
 mod chart;
 mod clusters;
 mod leads;
@@ -16,6 +17,7 @@ mod repository;
 mod stage;
 mod story;
 mod timeline;
+mod world;
 
 /// What a person may choose.
 #[derive(Debug, Clone)]

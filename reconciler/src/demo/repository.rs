@@ -52,6 +52,10 @@ impl Clone {
             .with_context(|| format!("cannot write {path}"))
     }
 
+    pub(super) fn remove_file(&self, path: &str) -> anyhow::Result<()> {
+        std::fs::remove_file(self.folder.join(path)).with_context(|| format!("cannot remove {path}"))
+    }
+
     pub(super) fn remove_folder(&self, path: &str) -> anyhow::Result<()> {
         std::fs::remove_dir_all(self.folder.join(path)).with_context(|| format!("cannot remove {path}"))
     }

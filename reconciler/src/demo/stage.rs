@@ -8,9 +8,10 @@ use futures::StreamExt as _;
 use qonnect_schema::api::{ClusterView, List};
 use qonnect_schema::documents::snapshot::ClusterStatus;
 
+use super::agents::Agents;
 use super::chart;
 use super::clusters::Clusters;
-use super::leads::Leads;
+use super::leads::{Leads, free_port};
 use super::processes::Process;
 use super::repository::Clone;
 use super::timeline::{Measured, Timeline};
@@ -28,7 +29,10 @@ pub(super) struct Stage {
     pub(super) leads: Leads,
     repository: String,
     kubeconfigs: PathBuf,
-    processes: Vec<Process>,
+    sim: Process,
+    pub(super) agents: Agents,
+    /// The cluster that has died.
+    pub(super) fallen: Option<String>,
     _git: GitServer,
 }
 
@@ -54,18 +58,18 @@ impl Stage {
         let repository = git.url(REPOSITORY);
         let clone = Clone::of(&repository, &folder.join("clone")).await?;
         clone.copy(example, |path| !path.starts_with("apps/"))?;
+        hurry(&clone)?;
         clone.push("Nine clusters").await?;
         chart::done("Git repository", &repository);
 
         let names = cluster_names(example)?;
-        let mut processes = vec![Process::start(
-            "sim",
-            &programs.qonnect,
-            &["sim", "--repository", text(&folder.join("clone"))?, "--out", text(&kubeconfigs)?],
-            &logs,
-        )?];
+        let (control, declared) = (free_port()?, folder.join("clone"));
+        let port = control.to_string();
+        let words = ["sim", "--repository", text(&declared)?, "--out", text(&kubeconfigs)?];
+        let words = [&words[..], &["--control", &port]].concat();
+        let mut sim = Process::start("sim", &programs.qonnect, &words, &logs)?;
         for name in &names {
-            wait_for_file(&kubeconfigs.join(format!("{name}.kubeconfig")), &mut processes).await?;
+            wait_for_file(&kubeconfigs.join(format!("{name}.kubeconfig")), &mut sim).await?;
         }
         chart::done("Simulated clusters", &format!("{}, each a Kubernetes API on loopback", names.len()));
 
@@ -78,19 +82,21 @@ impl Stage {
             let first = number % urls.len();
             urls.rotate_left(first);
             write_yaml(&config, &agent_config(name, folder, &repository, &urls, &kubeconfig))?;
-            let log = format!("agent-{name}");
-            processes.push(Process::start(&log, &programs.agent, &["--config", text(&config)?], &logs)?);
         }
+        let mut agents = Agents::new(&programs.agent, folder, &logs);
+        names.iter().try_for_each(|name| agents.start(name))?;
 
         let mut stage = Self {
             client: Client::new(&client::Options { leads: leads.urls(), ..Default::default() })?,
             clone,
-            clusters: Clusters::read(&kubeconfigs, &names)?,
+            clusters: Clusters::read(&kubeconfigs, &names, control)?,
             example: example.to_owned(),
             leads,
             repository,
             kubeconfigs,
-            processes,
+            sim,
+            agents,
+            fallen: None,
             _git: git,
         };
         let ready = |list: &List<ClusterView>| {
@@ -114,9 +120,8 @@ impl Stage {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.leads.check()?;
-            for process in &mut self.processes {
-                process.check()?;
-            }
+            self.sim.check()?;
+            self.agents.check()?;
             anyhow::ensure!(Instant::now() < deadline, "waited {} s for {what}", PATIENCE.as_secs());
             // A watch that breaks, or that is silent for a second, is begun again after a look at the processes.
             let Ok(stream) = self.client.watch::<T>().await else {
@@ -146,6 +151,15 @@ impl Stage {
         );
         chart::hint("Ctrl-C", "ends everything");
     }
+}
+
+/// A lost cluster is noticed, and a better place is taken, within seconds: a story has no minutes to wait.
+fn hurry(clone: &Clone) -> anyhow::Result<()> {
+    const SETTINGS: &str = "spec:\n  # Short for the story; the defaults are 5s, 15s, 30s, and 10m.\n  \
+        lease: {heartbeat: 1s, suspectAfter: 4s, lostAfter: 8s}\n  moves: {residence: 0s}\n";
+    let fleet = clone.read("fleet.yaml")?;
+    anyhow::ensure!(fleet.contains("\nspec:\n"), "the example's fleet.yaml has no `spec:`");
+    clone.write("fleet.yaml", fleet.replacen("spec:\n", SETTINGS, 1).as_bytes())
 }
 
 /// The programs that the demo starts; they lie beside this one.
@@ -220,12 +234,10 @@ pub(super) fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-async fn wait_for_file(path: &Path, processes: &mut [Process]) -> anyhow::Result<()> {
+async fn wait_for_file(path: &Path, process: &mut Process) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !path.is_file() {
-        for process in processes.iter_mut() {
-            process.check()?;
-        }
+        process.check()?;
         anyhow::ensure!(Instant::now() < deadline, "waited {} s for {}", PATIENCE.as_secs(), path.display());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,4 +1,4 @@
-//! Six steps, each told, done, checked and measured.
+//! Ten steps, each told, done, checked and measured.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,23 +12,32 @@ use super::chart;
 use super::repository::Push;
 use super::stage::{PATIENCE, Stage};
 use super::timeline::{Measured, Timeline};
+use super::world;
 
 const APPLICATION: &str = "apps/bookinfo/application.yaml";
 
 pub(super) async fn tell(stage: &mut Stage, timeline: &mut Timeline) -> anyhow::Result<()> {
-    let steps: [(&str, &str); 6] = [
-        ("place", "1/6  A push brings Bookinfo, which asks for `energy: 1`"),
-        ("move", "2/6  A commit asks for `cost: 1` instead; components move, make before break"),
-        ("kill", "3/6  The leader is killed with SIGKILL in the middle of a change; another one finishes it"),
-        ("refuse", "4/6  A commit with a fault is refused with its place, and nothing moves"),
-        ("heal", "5/6  Somebody deletes an object by hand; the agent puts it back"),
-        ("remove", "6/6  The application is deleted, and every object goes"),
+    let steps: [(&str, &str); 10] = [
+        ("place", "A push brings Bookinfo, which asks for `energy: 1`"),
+        ("move", "A commit asks for `cost: 1` instead; components move, make before break"),
+        ("price", "A price rises; the component that it makes dearer moves"),
+        ("die", "A cluster dies; what ran there is placed elsewhere"),
+        ("return", "The dead cluster comes back, and is cleaned up"),
+        ("drain", "A person drains a cluster"),
+        ("kill", "The leader is killed with SIGKILL in the middle of a change; another one finishes it"),
+        ("refuse", "A commit with a fault is refused with its place, and nothing moves"),
+        ("heal", "Somebody deletes an object by hand; the agent puts it back"),
+        ("remove", "The application is deleted, and every object goes"),
     ];
-    for (name, title) in steps {
-        chart::title(title);
-        let measured = match name {
+    for (number, (name, title)) in steps.iter().enumerate() {
+        chart::title(&format!("{:>2}/{}  {title}", number + 1, steps.len()));
+        let measured = match *name {
             "place" => place(stage).await,
             "move" => reweigh(stage).await,
+            "price" => world::price(stage).await,
+            "die" => world::die(stage).await,
+            "return" => world::come_back(stage).await,
+            "drain" => world::drain(stage).await,
             "kill" => kill(stage).await,
             "refuse" => refuse(stage).await,
             "heal" => heal(stage).await,
@@ -248,7 +257,7 @@ async fn applied(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Waits until no component moves and all are Ready.
-async fn settled(stage: &mut Stage) -> anyhow::Result<List<PlacementView>> {
+pub(super) async fn settled(stage: &mut Stage) -> anyhow::Result<List<PlacementView>> {
     let ready = |item: &PlacementView| {
         item.moving.is_none() && item.status.as_ref().is_some_and(|status| status.health == Health::Ready)
     };
@@ -256,6 +265,6 @@ async fn settled(stage: &mut Stage) -> anyhow::Result<List<PlacementView>> {
     stage.until("all components to be Ready", all).await
 }
 
-fn clusters_of(list: &List<PlacementView>) -> BTreeMap<String, Option<String>> {
+pub(super) fn clusters_of(list: &List<PlacementView>) -> BTreeMap<String, Option<String>> {
     list.items.iter().map(|item| (item.component.clone(), item.cluster.clone())).collect()
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use qonnect_core::knowledge::{Change, liveness};
+use qonnect_core::knowledge::Change;
+use qonnect_core::knowledge::liveness::{self, Edges, Terms};
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::revision::Revision;
 use tokio::sync::watch;
@@ -86,16 +87,26 @@ impl Liveness {
                 continue;
             };
             let lease = liveness::stretched(&fleet.fleet.lease, fleet.clusters.len());
-            let known = consensus.knowledge().clusters.clone();
+            let knowledge = consensus.knowledge();
             if led.replace(now) != Some(now) {
-                *self.state() = liveness::Liveness::lead(self.started.elapsed(), &lease, &known);
+                *self.state() = liveness::Liveness::lead(self.started.elapsed(), &lease, &knowledge.clusters);
             }
-            let edges = self.state().tick(self.started.elapsed(), TICK, &lease, &known);
-            if !edges.is_empty() {
-                tracing::info!(clusters = ?edges, "the status of clusters has changed");
-                log(&consensus, now, Change::Status { clusters: edges }).await;
+            let terms = Terms::new(&lease, &fleet.fleet.failover, &knowledge);
+            let Edges { brake, status } = self.state().tick(self.started.elapsed(), TICK, &terms);
+            if let Some(clusters) = brake {
+                match clusters.is_empty() {
+                    true => tracing::info!("enough clusters answer again, or are gone: the brake is off"),
+                    false => {
+                        tracing::error!(?clusters, "too many clusters fell silent at once: nothing moves");
+                    }
+                }
+                log(&consensus, now, Change::Brake { clusters }).await;
             }
-            let gone = gone(&fleet, &known);
+            if !status.is_empty() {
+                tracing::info!(clusters = ?status, "the status of clusters has changed");
+                log(&consensus, now, Change::Status { clusters: status }).await;
+            }
+            let gone = gone(&fleet, &knowledge.clusters);
             if !gone.is_empty() {
                 log(&consensus, now, Change::Forget { clusters: gone }).await;
             }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document;
-use crate::units::{Latency, Money};
+use crate::units::{Latency, Money, Span};
 
 document!(
     /// An application: its components, and weights for energy, cost and performance.
@@ -34,6 +34,15 @@ pub struct ApplicationSpec {
     pub components: Vec<Component>,
     #[serde(default)]
     pub constraints: Constraints,
+    /// By component: the one cluster that it may run on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pin: BTreeMap<String, String>,
+    /// Nothing of it changes, and nothing moves, until this is taken out again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+    /// How long a cluster must be lost before what runs there is placed elsewhere; at once, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover_after: Option<Span>,
 }
 
 fn is_zero(priority: &i32) -> bool {

@@ -23,6 +23,7 @@ pub struct FleetSpec {
     pub defaults: FleetDefaults,
     pub moves: Moves,
     pub lease: Lease,
+    pub failover: Failover,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,13 +103,48 @@ pub struct Moves {
     /// What a move costs in the objective function; a smaller gain moves nothing.
     #[schemars(range(min = 0.0))]
     pub price: f64,
-    /// How long a phase of a move may take before it is rolled back.
+    /// How long a phase of a move may take before it is rolled back, and how long a component may have failed
+    /// before it is tried elsewhere.
     pub deadline: Span,
+    /// What has arrived somewhere stays at least this long, unless it must leave or a person wants it elsewhere.
+    pub residence: Span,
+    /// A cluster that was lost must be Ready for this long before anything moves there only to be better off.
+    pub failback_after: Span,
+    /// How many components may move within an hour only to be better off.
+    pub per_hour: u32,
+    pub in_flight: InFlight,
+    /// On how many clusters a component that fails is tried before it stays where it is.
+    pub tries: u32,
 }
 
 impl Default for Moves {
     fn default() -> Self {
-        Self { price: 0.05, deadline: Span::from_secs(600) }
+        Self {
+            price: 0.05,
+            deadline: Span::from_secs(600),
+            residence: Span::from_secs(600),
+            failback_after: Span::from_secs(600),
+            per_hour: 60,
+            in_flight: InFlight::default(),
+            tries: 3,
+        }
+    }
+}
+
+/// How many moves are under way at once. A failover waits for none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct InFlight {
+    #[schemars(range(min = 1))]
+    pub fleet: u32,
+    /// To or from one cluster.
+    #[schemars(range(min = 1))]
+    pub cluster: u32,
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self { fleet: 50, cluster: 10 }
     }
 }
 
@@ -128,5 +164,49 @@ impl Default for Lease {
             suspect_after: Span::from_secs(15),
             lost_after: Span::from_secs(30),
         }
+    }
+}
+
+/// How the clusters that fell silent for good are emptied, and when that waits for a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Failover {
+    pub batch: Batch,
+    pub brake: BrakeRule,
+}
+
+/// So many clusters count as lost at a time, at least one: each batch is one plan and one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Batch {
+    /// Of all clusters.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
+    pub every: Span,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { share: 0.1, every: Span::from_secs(10) }
+    }
+}
+
+/// When so many clusters fall silent together, rather our own network is at fault than theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BrakeRule {
+    /// At least this share of the clusters,
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
+    /// and at least so many,
+    #[schemars(range(min = 1))]
+    pub clusters: u32,
+    /// whose silence began within this time.
+    pub within: Span,
+}
+
+impl Default for BrakeRule {
+    fn default() -> Self {
+        Self { share: 0.3, clusters: 3, within: Span::from_secs(60) }
     }
 }

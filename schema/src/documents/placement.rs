@@ -17,7 +17,7 @@ document!(
     PlacementSpec
 );
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlacementSpec {
     /// The commit of the spec branch that was planned.
@@ -26,6 +26,9 @@ pub struct PlacementSpec {
     pub kb_index: u64,
     pub epoch: Epoch,
     pub strategy: Strategy,
+    /// SHA-256 of what the `Application` asked for: what differs from it is a person's wish, not a change of the world.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
     /// By name of the component.
     pub components: BTreeMap<String, ComponentPlacement>,
 }
@@ -42,11 +45,50 @@ pub struct ComponentPlacement {
     /// A move that failed, and is not tried again for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gave_up: Option<GaveUp>,
+    /// When it was sent to its cluster, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<Arrival>,
+    /// On how many clusters it has failed in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
+    /// Its cluster is lost and no other takes it: it stays assigned, and `others` says why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
     /// The other clusters, the best first, then those that a filter refused, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Candidate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Arrival {
+    pub at: Timestamp,
+    pub cause: Cause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// It ran nowhere before.
+    New,
+    /// The application asks for something else.
+    Asked,
+    /// It is better off here.
+    Improved,
+    /// Where it was, a filter or a limit no longer lets it be.
+    Forced,
+    /// It failed where it was.
+    Failed,
+    /// Where it was is lost.
+    FailedOver,
+    /// The move away was given up.
+    RolledBack,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A move is make-before-break: place, wait until Ready, repoint the callers, wait, drop.

@@ -1,6 +1,6 @@
 //! `Snapshot`: the Knowledge Base at one index, as planning sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -29,6 +29,26 @@ pub struct SnapshotSpec {
     /// By name of the application.
     #[serde(default)]
     pub placements: BTreeMap<String, Placement>,
+    /// Why nothing moves; absent if nothing is the matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brake: Option<Brake>,
+}
+
+/// Too many clusters fell silent at once: moves are frozen until they answer, or a person says that they are gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Brake {
+    pub since: Timestamp,
+    pub clusters: BTreeSet<String>,
+    /// When a person released it; these clusters are counted no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<Timestamp>,
+}
+
+impl Brake {
+    pub fn is_engaged(&self) -> bool {
+        self.released.is_none()
+    }
 }
 
 /// What a cluster last said of itself, and what the leads think of its silence.
@@ -38,6 +58,9 @@ pub struct ClusterState {
     pub status: ClusterStatus,
     /// When the status changed.
     pub since: Timestamp,
+    /// When it came back after it was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back: Option<Timestamp>,
     /// When it last reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<Timestamp>,
@@ -52,6 +75,9 @@ pub struct ClusterState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
     pub components: Vec<ComponentStatus>,
+    /// Since when components are Stalled, by `application/component`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub failing: BTreeMap<String, Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bonds;
 use super::findings::{Findings, Origin};
-use super::fleet::Declared;
+use super::fleet::{Declared, escape};
 use super::words::{did_you_mean, quoted};
 use crate::Cluster;
 use crate::documents::application::{
@@ -53,7 +53,26 @@ pub(super) fn check(
         }
     }
     bonds::check(&spec.components, fleet, origin, findings);
+    pins(&spec.pin, &names, fleet, origin, findings);
     cycles(&spec.components, origin, findings);
+}
+
+fn pins(
+    pins: &BTreeMap<String, String>,
+    names: &BTreeSet<&str>,
+    fleet: &Declared,
+    origin: Origin<'_>,
+    findings: &mut Findings,
+) {
+    for (component, cluster) in pins {
+        let pointer = format!("/spec/pin/{}", escape(component));
+        if !names.contains(component.as_str()) && !findings.is_repaired(origin.file, names_components) {
+            let message = format!("this application has no component {}", quoted(component));
+            findings.error(origin, "unknown-component", pointer, message);
+        } else {
+            fleet.expect_cluster(cluster, origin, pointer, findings);
+        }
+    }
 }
 
 fn dependencies(

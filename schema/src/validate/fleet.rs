@@ -80,7 +80,13 @@ impl Declared {
         }
     }
 
-    fn expect_cluster(&self, name: &str, origin: Origin<'_>, pointer: String, findings: &mut Findings) {
+    pub(super) fn expect_cluster(
+        &self,
+        name: &str,
+        origin: Origin<'_>,
+        pointer: String,
+        findings: &mut Findings,
+    ) {
         let known: BTreeSet<&str> = self.clusters.keys().map(String::as_str).collect();
         self.expect_known("name", name, &known, origin, pointer, findings);
     }

@@ -96,6 +96,7 @@ impl Lead {
                 time: Default::default(),
                 placements: Default::default(),
                 releases: Default::default(),
+                lost: Default::default(),
                 notes: Vec::new(),
             };
             fence.submit(draft, effects);

@@ -5,6 +5,7 @@ use crate::world::World;
 mod commits_and_intents_agree;
 mod components_settle;
 mod epochs_never_decrease;
+mod failovers_need_a_loss;
 mod knowledge_is_linearizable;
 mod moves_have_causes;
 mod nothing_older_after_a_barrier;
@@ -14,7 +15,7 @@ mod revisions_never_go_back;
 
 pub(crate) type Check = fn(&World) -> Result<(), String>;
 
-pub(crate) const ALL: [(&str, Check); 9] = [
+pub(crate) const ALL: [(&str, Check); 10] = [
     ("epochs never decrease along the branch", epochs_never_decrease::check),
     ("nothing older is published after a barrier", nothing_older_after_a_barrier::check),
     ("no older revision is published after a newer one", revisions_never_go_back::check),
@@ -27,4 +28,5 @@ pub(crate) const ALL: [(&str, Check); 9] = [
     ("no agent accepts an older release", releases_never_go_back::check),
     ("no component moves without a cause", moves_have_causes::check),
     ("after healing every component runs on its cluster, and nowhere else", components_settle::check),
+    ("nothing fails over from a cluster that lives", failovers_need_a_loss::check),
 ];

@@ -25,7 +25,9 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
             Change::Report { cluster, report } => {
                 caused |= nodes.insert(cluster.clone(), report.nodes.clone()).as_ref() != Some(&report.nodes);
             }
-            Change::Forget { .. } | Change::Deployed { .. } => caused = true,
+            Change::Forget { .. } | Change::Deployed { .. } | Change::Brake { .. } | Change::ReleaseBrake => {
+                caused = true
+            }
             Change::Intent(intent) => {
                 let new_revision = !intent.revision.is_empty() && intent.revision != revision;
                 let mut moves = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qonnect_core::knowledge::liveness::Liveness;
+use qonnect_core::knowledge::liveness::{Edges, Liveness, Terms};
 use qonnect_core::knowledge::{Answer, Change, Command, Knowledge};
 use qonnect_core::lead::{Effect, Event, Lead as Core};
 use qonnect_schema::Epoch;
@@ -284,14 +284,17 @@ impl World {
         }
         let edges = match (&lead.revision, lead.leadership) {
             (Some(revision), Some(_)) => {
-                let lease = revision.fleet.lease;
-                lead.liveness.tick(now, Duration::from_millis(TICK_MS), &lease, &lead.knowledge.clusters)
+                let terms = Terms::new(&revision.fleet.lease, &revision.fleet.failover, &lead.knowledge);
+                lead.liveness.tick(now, Duration::from_millis(TICK_MS), &terms)
             }
-            _ => Default::default(),
+            _ => Edges::default(),
         };
         if !edges.is_empty() {
             self.tell(format!("lead {} finds {edges:?}", number + 1));
-            self.propose(number, Change::Status { clusters: edges });
+            if let Some(clusters) = edges.brake {
+                self.propose(number, Change::Brake { clusters });
+            }
+            self.propose(number, Change::Status { clusters: edges.status });
         }
         self.after(TICK_MS, Call::Silence(number));
     }

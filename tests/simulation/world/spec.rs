@@ -114,7 +114,9 @@ fn tree(wishes: &Wishes) -> Tree {
     let document = |kind: &str, name: &str, spec: String| {
         format!("apiVersion: qonnect.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
     };
-    put("fleet.yaml".into(), document("Fleet", "fleet", "{}".into()));
+    // Whatever moves, moves at once: then its cause stands just before it in the log.
+    let moves = "{moves: {residence: 0s, failbackAfter: 0s}}";
+    put("fleet.yaml".into(), document("Fleet", "fleet", moves.into()));
     for cluster in CLUSTERS {
         let price = f64::from(wishes.prices[cluster]) / 10.0;
         let drain = if wishes.drained == Some(cluster) { ", drain: true" } else { "" };

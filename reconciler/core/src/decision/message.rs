@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use qonnect_schema::api::EventSeverity;
+use qonnect_schema::documents::placement::Cause;
 use qonnect_schema::layout;
 
 use super::{Change, Input, Trailers, What};
@@ -107,7 +108,21 @@ fn words(change: &Change) -> (&'static str, String) {
             Step::Finished { from, .. } => ("drop", format!("{name} on {from}")),
             Step::FailedOver { from, to } => ("fail over", format!("{name} {from} -> {to}")),
             Step::RolledBack { from, to, why } => ("roll back", format!("{name} {from} -> {to}, {why}")),
+            Step::Stranded { on, .. } => ("keep", format!("{name} on {on}, which is lost")),
+            Step::Returned { on } => ("keep", format!("{name} on {on}, which is back")),
         },
+    }
+}
+
+/// The reason of a move, for people.
+fn why(cause: Option<Cause>) -> &'static str {
+    match cause {
+        Some(Cause::Asked) => "the application asks for it",
+        Some(Cause::Improved) => "it is better off there",
+        Some(Cause::Failed) => "it failed where it was for too long",
+        Some(Cause::FailedOver) => "where it was is lost",
+        Some(Cause::Forced) => "it must not stay where it was",
+        Some(Cause::New | Cause::RolledBack) | None => "it is wanted there",
     }
 }
 
@@ -132,7 +147,9 @@ fn note(change: &Change) -> Note {
             Step::Stayed => (Normal, "ComponentStayed", String::new()),
             Step::Placed { to } => (Normal, "ComponentPlaced", format!("on {to}")),
             Step::Unplaced => (Warning, "ComponentUnplaced", "no cluster takes it".into()),
-            Step::Started { from, to } => (Normal, "MoveStarted", format!("from {from} to {to}")),
+            Step::Started { from, to } => {
+                (Normal, "MoveStarted", format!("from {from} to {to}: {}", why(change.cause)))
+            }
             Step::Repointed { to, .. } => {
                 (Normal, "CallersRepointed", format!("Ready on {to}, callers change over"))
             }
@@ -143,6 +160,12 @@ fn note(change: &Change) -> Note {
             Step::RolledBack { from, to, why } => {
                 (Warning, "MoveRolledBack", format!("from {from} to {to}: {why}"))
             }
+            Step::Stranded { on, why } => (
+                Warning,
+                "ComponentStranded",
+                format!("{on} is lost and no other cluster takes it, so it stays assigned; {why}"),
+            ),
+            Step::Returned { on } => (Normal, "ComponentReturned", format!("{on} is back")),
         },
     };
     let Change { application, component, .. } = change;

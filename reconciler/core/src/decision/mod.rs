@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::ReleaseHint;
-use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, PlacementSpec};
+use qonnect_schema::documents::placement::{Candidate, Cause, ComponentPlacement, PlacementSpec};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{Epoch, Placement, SnapshotSpec, layout, yaml};
 use sha2::{Digest, Sha256};
@@ -66,6 +66,8 @@ pub struct Draft {
     /// Changed placements; `None` forgets an application.
     pub placements: BTreeMap<String, Option<Placement>>,
     pub releases: BTreeMap<String, NewRelease>,
+    /// Clusters that must still be lost when it is published.
+    pub lost: BTreeSet<String>,
     /// What readers are told once it is published.
     pub notes: Vec<Note>,
 }
@@ -110,6 +112,11 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
         time: input.revision.time.max(input.deployed.time),
         placements,
         releases,
+        lost: steps
+            .iter()
+            .filter_map(Change::lost)
+            .filter(|lost| input.revision.clusters.contains_key(lost))
+            .collect(),
         notes: message::notes(&steps),
     })
 }
@@ -131,6 +138,7 @@ pub fn barrier(deployed: &Deployed, group: &str, epoch: Epoch, kb_index: u64) ->
         time: deployed.time,
         placements: BTreeMap::new(),
         releases: BTreeMap::new(),
+        lost: BTreeSet::new(),
         notes: Vec::new(),
     }
 }
@@ -150,6 +158,18 @@ struct Change {
     /// Empty for the whole application.
     component: String,
     what: What,
+    /// Why it was sent to its cluster.
+    cause: Option<Cause>,
+}
+
+impl Change {
+    /// The cluster that is given up.
+    fn lost(&self) -> Option<String> {
+        match &self.what {
+            What::Step(Step::FailedOver { from, .. }) => Some(from.clone()),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -163,7 +183,9 @@ fn steps(input: &Input<'_>, progress: &BTreeMap<String, BTreeMap<String, Progres
     for (application, components) in progress {
         for (component, progress) in components.iter().filter(|(_, progress)| progress.step != Step::Stayed) {
             let what = What::Step(progress.step.clone());
-            changes.push(Change { application: application.clone(), component: component.clone(), what });
+            let cause = progress.placement.arrived.map(|arrived| arrived.cause);
+            let (application, component) = (application.clone(), component.clone());
+            changes.push(Change { application, component, what, cause });
         }
     }
     for (application, placement) in &input.snapshot.placements {
@@ -174,6 +196,7 @@ fn steps(input: &Input<'_>, progress: &BTreeMap<String, BTreeMap<String, Progres
             application: application.clone(),
             component: component.into(),
             what: What::Removed,
+            cause: None,
         };
         match progress.get(application) {
             None => changes.push(removed("")),
@@ -202,17 +225,33 @@ fn changed_placements(
         if same {
             continue;
         }
-        let strategy = input.revision.applications.get(&name).map(|source| source.application.spec.strategy);
+        let source = input.revision.applications.get(&name);
         let spec = PlacementSpec {
             revision: input.revision.commit.clone(),
             kb_index: input.snapshot.index,
             epoch: input.epoch,
-            strategy: strategy.unwrap_or_default(),
+            strategy: source.map(|source| source.application.spec.strategy).unwrap_or_default(),
+            asked: source.map(|source| asked(input, source, &components)).unwrap_or_default(),
             components: components.into_iter().map(|(name, progress)| (name, shortened(progress))).collect(),
         };
         changed.insert(name.clone(), Some(Placement::new(name, spec)));
     }
     changed
+}
+
+/// What the application asks for counts as asked until it is fulfilled.
+fn asked(input: &Input<'_>, source: &ApplicationSource, components: &BTreeMap<String, Progress>) -> String {
+    let name = source.application.name();
+    let plan = input.plan.applications.get(name);
+    let fulfilled = components.iter().all(|(component, Progress { placement, .. })| {
+        let wanted = plan.and_then(|plan| plan.components.get(component));
+        placement.moving.is_none() && wanted.is_none_or(|wanted| wanted.cluster == placement.cluster)
+    });
+    let before = input.snapshot.placements.get(name).map(|placement| &placement.spec.asked);
+    match before.filter(|before| !before.is_empty()) {
+        Some(before) if !fulfilled => before.clone(),
+        _ => rollout::asked(source),
+    }
 }
 
 /// Keeps the best runners-up and the first refusals: a fleet of thousands would fill the file with the rest.

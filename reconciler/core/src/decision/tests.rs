@@ -1,11 +1,13 @@
 use qonnect_schema::documents::application::{ApplicationSpec, Objectives};
+use qonnect_schema::documents::fleet::Moves;
 use qonnect_schema::documents::release::RemovalCause;
 use qonnect_schema::documents::snapshot::{
     AppliedRelease, ClusterState, ClusterStatus, ComponentStatus, Health,
 };
 use qonnect_schema::manifest::Manifest;
 use qonnect_schema::tree::{Entry, Tree};
-use qonnect_schema::{Application, Cluster, ClusterSpec, Release};
+use qonnect_schema::units::Span;
+use qonnect_schema::{Application, Cluster, ClusterSpec, FleetSpec, Release};
 use serde_json::json;
 
 use super::*;
@@ -22,6 +24,12 @@ struct Fleet {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+/// What has arrived may go on at once.
+fn settled_at_once() -> FleetSpec {
+    let moves = Moves { residence: Span(0), ..Default::default() };
+    FleetSpec { moves, ..Default::default() }
 }
 
 fn application(name: &str, value: &str) -> Arc<ApplicationSource> {
@@ -55,7 +63,7 @@ impl Fleet {
             revision: Revision {
                 commit: "r1".into(),
                 time: at(100),
-                fleet: Default::default(),
+                fleet: settled_at_once(),
                 clusters: clusters.into(),
                 signals: BTreeMap::new(),
                 applications: BTreeMap::from([("shop".into(), application("shop", "1"))]),
@@ -79,7 +87,7 @@ impl Fleet {
         let on = |cluster: &str| ComponentPlacement { cluster: Some(cluster.into()), ..Default::default() };
         let components: BTreeMap<_, _> =
             placed.iter().map(|(component, cluster)| ((*component).to_owned(), on(cluster))).collect();
-        let plan = ApplicationPlan { strategy: Default::default(), components };
+        let plan = ApplicationPlan { components, ..Default::default() };
         let names = self.revision.applications.keys();
         let plan = Plan { applications: names.map(|name| (name.clone(), plan.clone())).collect() };
         decide(&Input {

@@ -48,8 +48,8 @@ fn placed(application: &str, cluster: &str) -> Knowledge {
         revision: "r".into(),
         kb_index: 1,
         epoch: Epoch::default(),
-        strategy: Default::default(),
         components: BTreeMap::from([("web".into(), component)]),
+        ..Default::default()
     };
     let placement = Arc::new(Placement::new(application, spec));
     let mut knowledge = Knowledge::default();

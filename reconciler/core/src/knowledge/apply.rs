@@ -40,6 +40,8 @@ impl Knowledge {
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
             Change::Status { clusters } => self.status(clusters),
+            Change::Brake { clusters } => self.hold(clusters),
+            Change::ReleaseBrake => self.release_brake(),
             Change::Forget { clusters } => self.forget(clusters),
             Change::Revision { record, good } => self.revision(record, good.as_ref()),
             Change::Intent(intent) => self.intent(intent),
@@ -87,16 +89,21 @@ impl Knowledge {
             let Some(state) = self.clusters.get(cluster).filter(|state| state.status != *status) else {
                 continue;
             };
-            let changed = ClusterState { status: *status, since: self.now, ..ClusterState::clone(state) };
+            let returns = (state.status, *status) == (ClusterStatus::Lost, ClusterStatus::Ready);
+            let back = if returns { Some(self.now) } else { state.back };
+            let changed =
+                ClusterState { status: *status, since: self.now, back, ..ClusterState::clone(state) };
             Arc::make_mut(&mut self.clusters).insert(cluster.clone(), Arc::new(changed));
             let (severity, reason, message) = match status {
                 ClusterStatus::Ready => (EventSeverity::Normal, "ClusterReady", "its agent is heard"),
                 ClusterStatus::Suspect => {
                     (EventSeverity::Warning, "ClusterSuspect", "silent; nothing new goes there")
                 }
-                ClusterStatus::Lost => {
-                    (EventSeverity::Warning, "ClusterLost", "silent for too long; counts as gone")
-                }
+                ClusterStatus::Lost => (
+                    EventSeverity::Warning,
+                    "ClusterLost",
+                    "silent for too long; what runs there is placed elsewhere",
+                ),
                 ClusterStatus::Unknown => {
                     (EventSeverity::Warning, "ClusterUnknown", "no agent has registered")
                 }
@@ -219,7 +226,7 @@ impl Knowledge {
             Arc::make_mut(&mut self.revisions)[at] = Arc::new(record);
         }
         for note in &intent.notes {
-            self.tell(note.severity, &note.reason, note.regarding.clone(), &note.message);
+            self.tell_decided(note, &intent.commit);
         }
         // The commit that begins a leadership carries out no revision.
         if !intent.revision.is_empty() {

@@ -49,6 +49,12 @@ pub enum Change {
     Status {
         clusters: BTreeMap<String, ClusterStatus>,
     },
+    /// The clusters that hold the brake; none lift it.
+    Brake {
+        clusters: BTreeSet<String>,
+    },
+    /// A person says that the clusters which hold the brake are gone.
+    ReleaseBrake,
     /// Clusters that have left the fleet and fell silent.
     Forget {
         clusters: BTreeSet<String>,
@@ -158,6 +164,8 @@ impl fmt::Display for Command {
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),
+            Change::Brake { clusters } => write!(f, "Brake({} clusters) {key}", clusters.len()),
+            Change::ReleaseBrake => write!(f, "ReleaseBrake {key}"),
             Change::Forget { clusters } => write!(f, "Forget({} clusters) {key}", clusters.len()),
             Change::Revision { record, .. } => write!(f, "Revision({}) {key}", record.commit),
             Change::Intent(intent) => write!(f, "Intent({}) {key}", intent.id),

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use qonnect_schema::api::{Event, EventSeverity};
 
-use super::Knowledge;
+use super::{Knowledge, Note};
 
 /// Enough for a day of a quiet fleet and for the last minutes of a storm.
 const EVENTS_MAX: usize = 2_000;
+
+/// Each reason is a time series of its own to whoever collects metrics.
+const REASONS_MAX: usize = 200;
+
+const OTHER: &str = "Other";
 
 /// Texts come from agents too.
 const TEXT_CHARS_MAX: usize = 1_000;
@@ -24,6 +29,14 @@ impl Knowledge {
         self.tell_at(self.now, severity, reason, regarding, message);
     }
 
+    /// What a commit has brought about.
+    pub(super) fn tell_decided(&mut self, note: &Note, commit: &str) {
+        self.tell(note.severity, &note.reason, note.regarding.clone(), &note.message);
+        if let Some(event) = Arc::make_mut(&mut self.events).back_mut() {
+            Arc::make_mut(event).decision = Some(commit.into());
+        }
+    }
+
     pub(super) fn tell_at(
         &mut self,
         time: Timestamp,
@@ -32,6 +45,7 @@ impl Knowledge {
         regarding: String,
         message: impl Into<String>,
     ) {
+        self.count(reason);
         let id = self.events.back().map_or(1, |newest| newest.id + 1);
         let events = Arc::make_mut(&mut self.events);
         events.push_back(Arc::new(Event {
@@ -41,10 +55,21 @@ impl Knowledge {
             reason: short(reason),
             regarding: short(&regarding),
             message: short(&message.into()),
+            decision: None,
         }));
+
         if events.len() > EVENTS_MAX {
             events.pop_front();
         }
+    }
+}
+
+impl Knowledge {
+    /// Reasons come from agents too: those beyond the limit are counted together.
+    fn count(&mut self, reason: &str) {
+        let known = self.told.contains_key(reason) || self.told.len() < REASONS_MAX;
+        let reason = if known { reason } else { OTHER };
+        *Arc::make_mut(&mut self.told).entry(short(reason)).or_default() += 1;
     }
 }
 

@@ -54,6 +54,7 @@ impl Knowledge {
             Change::Intent(intent) => self.intent_and_placements(&intent.id, hash),
             Change::Outcome { intent, .. } => self.intent_and_placements(intent, hash),
             Change::Deployed { .. } => hash.add(&(&self.placements, &self.releases)),
+            Change::Brake { .. } | Change::ReleaseBrake => hash.add(&self.brake),
             Change::OpenEpoch { .. }
             | Change::Blocked { .. }
             | Change::Recover { .. }

@@ -2,13 +2,16 @@
 //!
 //! Soft state of one leadership: heartbeats never enter the log, only the edges that [`Liveness::tick`] finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use qonnect_schema::documents::fleet::Lease;
-use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
+use qonnect_schema::documents::fleet::{Failover, Lease};
+use qonnect_schema::documents::snapshot::{Brake, ClusterState, ClusterStatus};
 use qonnect_schema::units::Span;
+
+use super::Knowledge;
+use super::brake::{self, Batches, Silent};
 
 /// A tick that comes this much later than it should was held up by ourselves.
 const STALL: Duration = Duration::from_millis(500);
@@ -34,6 +37,37 @@ pub fn stretched(lease: &Lease, clusters: usize) -> Lease {
 pub struct Liveness {
     clusters: BTreeMap<String, Heard>,
     ticked: Option<Duration>,
+    batches: Batches,
+}
+
+/// What silence is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// As [`stretched`].
+    pub lease: &'a Lease,
+    pub failover: &'a Failover,
+    pub known: &'a BTreeMap<String, Arc<ClusterState>>,
+    pub brake: Option<&'a Brake>,
+}
+
+impl<'a> Terms<'a> {
+    pub fn new(lease: &'a Lease, failover: &'a Failover, knowledge: &'a Knowledge) -> Self {
+        Self { lease, failover, known: &knowledge.clusters, brake: knowledge.brake.as_deref() }
+    }
+}
+
+/// What is another one now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edges {
+    /// Said before the statuses: the clusters that hold the brake, none to lift it.
+    pub brake: Option<BTreeSet<String>>,
+    pub status: BTreeMap<String, ClusterStatus>,
+}
+
+impl Edges {
+    pub fn is_empty(&self) -> bool {
+        self.brake.is_none() && self.status.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +92,7 @@ impl Liveness {
         let granted = clusters.iter().filter_map(|(name, state)| {
             Some((name.clone(), Heard { at: grant(state.status)?, spoke: false }))
         });
-        Self { clusters: granted.collect(), ticked: Some(now) }
+        Self { clusters: granted.collect(), ticked: Some(now), batches: Batches::default() }
     }
 
     /// Words that another lead has heard come late: an older one takes nothing back.
@@ -71,31 +105,49 @@ impl Liveness {
         }
     }
 
-    /// Clusters whose status is another one now. `every` is how often this is called: time that we missed
-    /// ourselves is counted against nobody.
-    pub fn tick(
-        &mut self,
-        now: Duration,
-        every: Duration,
-        lease: &Lease,
-        known: &BTreeMap<String, Arc<ClusterState>>,
-    ) -> BTreeMap<String, ClusterStatus> {
-        let late = now.saturating_sub(self.ticked.replace(now).unwrap_or(now) + every);
+    /// What has changed. `every` is how often this is called: time that we missed ourselves is counted against
+    /// nobody.
+    ///
+    /// A cluster that is silent for too long stays Suspect while the brake is on, and until its batch goes.
+    pub fn tick(&mut self, now: Duration, every: Duration, terms: &Terms<'_>) -> Edges {
+        let Self { clusters, ticked, batches } = self;
+        let late = now.saturating_sub(ticked.replace(now).unwrap_or(now) + every);
         if late > STALL {
-            for heard in self.clusters.values_mut() {
+            for heard in clusters.values_mut() {
                 heard.at = ms(now).min(heard.at + ms(late));
             }
         }
-        let edges = self.clusters.iter().filter_map(|(cluster, heard)| {
-            let before = known.get(cluster)?.status;
-            let after = heard.status(now, lease, before);
-            (after != before).then(|| (cluster.clone(), after))
-        });
-        edges.collect()
+        let (mut edges, mut silent) = (Edges::default(), Vec::new());
+        for (cluster, heard) in &*clusters {
+            let Some(before) = terms.known.get(cluster).map(|state| state.status) else { continue };
+            let after = heard.status(now, terms.lease, before);
+            if after >= ClusterStatus::Suspect && heard.is_silent(now, terms.lease) {
+                let overdue = after == ClusterStatus::Lost;
+                silent.push(Silent { cluster, since: heard.at, overdue });
+            }
+            let after = if before < ClusterStatus::Lost { after.min(ClusterStatus::Suspect) } else { after };
+            if after != before {
+                edges.status.insert(cluster.clone(), after);
+            }
+        }
+        edges.brake = brake::next(&terms.failover.brake, terms.brake, &silent, terms.known);
+        let braked = match &edges.brake {
+            Some(clusters) => !clusters.is_empty(),
+            None => terms.brake.is_some_and(Brake::is_engaged),
+        };
+        if !braked {
+            let lost = batches.next(&terms.failover.batch, ms(now), &silent, terms.known);
+            edges.status.extend(lost.into_iter().map(|cluster| (cluster.to_owned(), ClusterStatus::Lost)));
+        }
+        edges
     }
 }
 
 impl Heard {
+    fn is_silent(self, now: Duration, lease: &Lease) -> bool {
+        ms(now) - self.at >= lease.suspect_after.0.cast_signed()
+    }
+
     fn status(self, now: Duration, lease: &Lease, before: ClusterStatus) -> ClusterStatus {
         let silent = ms(now) - self.at;
         if before == ClusterStatus::Unknown {
@@ -113,91 +165,9 @@ impl Heard {
     }
 }
 
-fn ms(time: Duration) -> i64 {
+pub(super) fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ClusterStatus::{Lost, Ready, Suspect, Unknown};
-
-    const EVERY: Duration = Duration::from_millis(500);
-
-    fn fleet(status: ClusterStatus) -> BTreeMap<String, Arc<ClusterState>> {
-        BTreeMap::from([("fog".to_owned(), Arc::new(ClusterState { status, ..Default::default() }))])
-    }
-
-    fn secs(secs: u64) -> Duration {
-        Duration::from_secs(secs)
-    }
-
-    /// Ticks on time until `until` and gives the edges with their seconds.
-    fn run(
-        liveness: &mut Liveness,
-        mut status: ClusterStatus,
-        from: u64,
-        until: u64,
-    ) -> Vec<(u64, ClusterStatus)> {
-        let mut seen = Vec::new();
-        let mut now = secs(from);
-        while now < secs(until) {
-            now += EVERY;
-            for (_, edge) in liveness.tick(now, EVERY, &Lease::default(), &fleet(status)) {
-                status = edge;
-                seen.push((now.as_secs(), edge));
-            }
-        }
-        seen
-    }
-
-    #[test]
-    fn silence_makes_suspect_then_lost_and_a_word_makes_ready() {
-        let mut liveness = Liveness::lead(secs(0), &Lease::default(), &fleet(Ready));
-        assert_eq!(run(&mut liveness, Ready, 0, 100), [(15, Suspect), (30, Lost)]);
-        liveness.heard("fog", secs(100));
-        assert_eq!(run(&mut liveness, Lost, 100, 101), [(100, Ready)]);
-    }
-
-    #[test]
-    fn a_new_leader_grants_ready_a_lease_suspect_two_heartbeats_and_lost_nothing() {
-        let lead = |status| Liveness::lead(secs(50), &Lease::default(), &fleet(status));
-        assert_eq!(run(&mut lead(Ready), Ready, 50, 90), [(65, Suspect), (80, Lost)]);
-        assert_eq!(run(&mut lead(Suspect), Suspect, 50, 90), [(60, Lost)]);
-        assert_eq!(run(&mut lead(Lost), Lost, 50, 90), []);
-    }
-
-    #[test]
-    fn a_stall_of_our_own_counts_against_nobody() {
-        let mut liveness = Liveness::lead(secs(0), &Lease::default(), &fleet(Ready));
-        assert_eq!(run(&mut liveness, Ready, 0, 10), []);
-        // Held up for a minute.
-        assert_eq!(liveness.tick(secs(70), EVERY, &Lease::default(), &fleet(Ready)), BTreeMap::new());
-        assert_eq!(run(&mut liveness, Ready, 70, 80), [(74, Suspect)]);
-    }
-
-    #[test]
-    fn a_large_fleet_speaks_less_often_and_is_waited_for_longer() {
-        let lease = Lease::default();
-        assert_eq!([0, 9, 2_500].map(|clusters| stretched(&lease, clusters)), [lease; 3]);
-        let large = stretched(&lease, 5_000);
-        let secs = [large.heartbeat, large.suspect_after, large.lost_after].map(|span| span.0 / 1_000);
-        assert_eq!(secs, [10, 30, 60]);
-    }
-
-    #[test]
-    fn a_word_that_comes_late_takes_no_newer_one_back() {
-        let mut liveness = Liveness::lead(secs(0), &Lease::default(), &fleet(Ready));
-        liveness.heard("fog", secs(10));
-        liveness.heard("fog", secs(8));
-        assert_eq!(run(&mut liveness, Ready, 10, 50), [(25, Suspect), (40, Lost)]);
-    }
-
-    #[test]
-    fn who_has_not_registered_has_no_status_to_lose() {
-        let mut liveness = Liveness::default();
-        liveness.heard("fog", secs(1));
-        liveness.heard("stranger", secs(1));
-        assert_eq!(run(&mut liveness, Unknown, 1, 60), []);
-    }
-}
+mod tests;

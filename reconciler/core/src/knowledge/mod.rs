@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::{Event, ReleaseHint, RevisionRecord};
-use qonnect_schema::documents::snapshot::ClusterState;
+use qonnect_schema::documents::snapshot::{Brake, ClusterState};
 use qonnect_schema::{Epoch, Origin, Placement, SnapshotSpec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 mod apply;
+mod brake;
 mod command;
 mod events;
 mod hashes;
@@ -22,12 +23,14 @@ mod keys;
 mod leadership;
 pub mod liveness;
 mod report;
+mod settled;
 #[cfg(test)]
 mod tests;
 
 pub use command::{Answer, Change, Command, Good, Intent, Note, Outcome};
 use hashes::Hashes;
 use keys::Keys;
+pub use settled::Places;
 
 /// The state at one index.
 ///
@@ -46,15 +49,24 @@ pub struct Knowledge {
     /// Who wrote the deploy branch, if that keeps this group from publishing.
     pub blocked: Option<Arc<Origin>>,
     pub clusters: Arc<BTreeMap<String, Arc<ClusterState>>>,
+    /// Why nothing moves.
+    #[serde(default)]
+    pub brake: Option<Arc<Brake>>,
     /// By cluster: why its newest release is not applied.
     pub stalled: Arc<BTreeMap<String, String>>,
     pub placements: Arc<BTreeMap<String, Arc<Placement>>>,
     pub releases: Arc<BTreeMap<String, ReleaseHint>>,
+    /// By application: where it last was Ready as a whole, the newest last.
+    #[serde(default)]
+    pub settled: Arc<BTreeMap<String, Vec<Places>>>,
     pub good: Option<Arc<Good>>,
     /// The newest last, with retention.
     pub revisions: Arc<VecDeque<Arc<RevisionRecord>>>,
     pub intents: Arc<VecDeque<Arc<Intent>>>,
     pub events: Arc<VecDeque<Arc<Event>>>,
+    /// By reason: how many events there were ever.
+    #[serde(default)]
+    pub told: Arc<BTreeMap<String, u64>>,
     keys: Keys,
     hashes: Hashes,
 }
@@ -70,6 +82,7 @@ impl Knowledge {
             now: self.now,
             clusters: copies(&self.clusters),
             placements: copies(&self.placements),
+            brake: self.brake.as_deref().cloned(),
         }
     }
 

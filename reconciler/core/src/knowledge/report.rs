@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use qonnect_schema::api::{EventSeverity, Report};
 use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health};
 
@@ -41,15 +42,28 @@ impl Knowledge {
             nodes: report.nodes.clone().or_else(|| before.nodes.clone()),
             release: report.release.clone(),
             components: report.components.clone(),
+            failing: self.failing(&before, &report.components),
             ..ClusterState::clone(&before)
         };
         Arc::make_mut(&mut self.clusters).insert(cluster.into(), Arc::new(after));
         self.tell_of_components(cluster, &before.components, &report.components);
+        self.remember_settled(&report.components);
         self.stalls(cluster, &report.stalled);
         for event in report.events.iter().rev().take(EVENTS_PER_REPORT_MAX).rev() {
             self.tell_at(event.time, event.severity, &event.reason, event.regarding.clone(), &event.message);
         }
         Answer::Done
+    }
+
+    /// Since when components are Stalled.
+    fn failing(&self, before: &ClusterState, after: &[ComponentStatus]) -> BTreeMap<String, Timestamp> {
+        let stalled = after.iter().filter(|status| status.health == Health::Stalled);
+        let since = stalled.map(|status| {
+            let key = format!("{}/{}", status.application, status.component);
+            let since = before.failing.get(&key).copied().unwrap_or(self.now);
+            (key, since)
+        });
+        since.collect()
     }
 
     /// Edges of health, one event each.

@@ -301,3 +301,49 @@ fn the_state_has_a_hash_at_each_index_that_tells_leads_apart_from_where_they_dif
     assert_eq!(one[..3], other[..3]);
     assert_ne!(one[3], other[3]);
 }
+
+#[test]
+fn where_an_application_was_ready_as_a_whole_is_remembered() {
+    use qonnect_schema::documents::placement::{ComponentPlacement, PlacementSpec};
+    let mut log = Log::default();
+    let place = |log: &mut Log, cluster: &str| {
+        let placed = ComponentPlacement { cluster: Some(cluster.into()), ..Default::default() };
+        let components = BTreeMap::from([("reviews".to_owned(), placed)]);
+        let spec = PlacementSpec { components, ..Default::default() };
+        let placement = qonnect_schema::Placement::new("bookinfo", spec);
+        log.knowledge.placements = Arc::new(BTreeMap::from([("bookinfo".into(), Arc::new(placement))]));
+    };
+    log.apply(register(1));
+    place(&mut log, "fog");
+    log.apply(report(1, 1, Some(Health::Reconciling)));
+    assert_eq!(log.knowledge.ran_before("bookinfo"), None);
+    log.apply(report(1, 2, Some(Health::Ready)));
+    assert_eq!(log.knowledge.ran_before("bookinfo"), None, "it is there now");
+    place(&mut log, "edge");
+    let before = BTreeMap::from([("reviews".to_owned(), "fog".to_owned())]);
+    assert_eq!(log.knowledge.ran_before("bookinfo"), Some(&before));
+}
+
+#[test]
+fn since_when_a_component_fails_is_known_until_it_does_no_more() {
+    let mut log = Log::default();
+    let failing =
+        |log: &Log| log.knowledge.clusters["fog"].failing.get("bookinfo/reviews").map(|at| at.as_second());
+    log.apply(register(1));
+    log.apply(report(1, 1, Some(Health::Stalled)));
+    log.apply(report(1, 2, Some(Health::Stalled)));
+    assert_eq!(failing(&log), Some(2));
+    log.apply(report(1, 3, Some(Health::Ready)));
+    assert_eq!(failing(&log), None);
+}
+
+#[test]
+fn when_a_lost_cluster_came_back_is_known() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    let status = |status| Change::Status { clusters: BTreeMap::from([("fog".into(), status)]) };
+    assert_eq!(log.knowledge.clusters["fog"].back, None, "it was never lost");
+    log.apply(status(ClusterStatus::Lost));
+    log.apply(status(ClusterStatus::Ready));
+    assert_eq!(log.knowledge.clusters["fog"].back.map(|at| at.as_second()), Some(3));
+}

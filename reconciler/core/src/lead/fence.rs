@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use qonnect_schema::api::EventSeverity;
+use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::{Epoch, Origin};
 
 use super::intents::{blocked, knows_nothing, last_published, open_intents, outcome, to_intent};
@@ -174,6 +175,20 @@ impl Fence {
             }
             other => self.stage = other,
         }
+    }
+
+    /// Takes a draft back before it is recorded: a cluster that it takes for lost has answered.
+    pub fn withdraw(&mut self, intent: &str, knowledge: &Knowledge) -> bool {
+        let is_lost = |cluster: &String| {
+            knowledge.clusters.get(cluster).is_none_or(|state| state.status == ClusterStatus::Lost)
+        };
+        let outdated = |draft: &Draft| draft.intent == intent && !draft.lost.iter().all(is_lost);
+        let withdrawn = matches!(&self.stage, Stage::Writing(draft) if outdated(draft));
+        if withdrawn {
+            self.stage = Stage::Idle;
+            self.due = true;
+        }
+        withdrawn
     }
 
     pub fn not_written(&mut self, intent: &str, knowledge: &Knowledge, effects: &mut Vec<Effect>) {

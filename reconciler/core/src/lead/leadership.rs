@@ -44,9 +44,10 @@ impl Leadership {
         let mut snapshot = knowledge.snapshot();
         snapshot.now = snapshot.now.max(now);
         let plan = placement::plan(&effective.revision, &snapshot);
+        let frozen = effective.untouched();
         let draft = decision::decide(&Input {
             revision: &effective.revision,
-            frozen: &effective.frozen,
+            frozen: &frozen,
             plan: &plan,
             snapshot: &snapshot,
             releases: &knowledge.releases,
@@ -55,7 +56,7 @@ impl Leadership {
             group: &knowledge.group,
         });
         let signals = effective.revision.signals.values().filter_map(|signals| signals.spec.valid_until);
-        let wake = rollout::next_deadline(&snapshot)
+        let wake = rollout::next_deadline(&snapshot, &effective.revision)
             .into_iter()
             .chain(signals.filter(|until| *until > snapshot.now));
         effects.extend(wake.min().map(Effect::WakeAt));

@@ -212,8 +212,10 @@ impl Lead {
                 }
                 self.with_fence(Fence::poll);
             }
-            Event::Written { intent, commit } => self.with_fence(|fence, _, effects| {
-                fence.written(&intent, commit, effects);
+            Event::Written { intent, commit } => self.with_fence(|fence, knowledge, effects| {
+                if !fence.withdraw(&intent, knowledge) {
+                    fence.written(&intent, commit, effects);
+                }
             }),
             Event::NotWritten { intent } => self.with_fence(|fence, knowledge, effects| {
                 fence.not_written(&intent, knowledge, effects);

@@ -8,13 +8,19 @@ use crate::knowledge::Knowledge;
 
 /// Whether planning, or a move that is under way, would see something new.
 pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
+    if planned_on.brake != now.brake {
+        return true;
+    }
     let (old, new) = (&planned_on.clusters, &now.clusters);
     if Arc::ptr_eq(old, new) {
         return false;
     }
     let moving = moving(now);
     let same = |a: &ClusterState, b: &ClusterState| {
-        a.status == b.status && a.nodes == b.nodes && (!moving || a.components == b.components)
+        a.status == b.status
+            && a.nodes == b.nodes
+            && a.failing == b.failing
+            && (!moving || a.components == b.components)
     };
     let known = |name: &String| now.releases.get(name).map_or(0, |release| release.generation);
     // An agent that remembers more than we do needs a release above that.

@@ -79,15 +79,13 @@ impl<'a> Wants<'a> {
         if spec.drain {
             return Some(Refused::Drain);
         }
-        if runs {
-            return None;
-        }
-        if spec.cordon {
+        if !runs && spec.cordon {
             return Some(Refused::Cordon);
         }
         match member.status {
-            ClusterStatus::Unknown | ClusterStatus::Ready => None,
-            ClusterStatus::Suspect | ClusterStatus::Lost => Some(Refused::Silent(member.status)),
+            ClusterStatus::Lost => Some(Refused::Silent(member.status)),
+            ClusterStatus::Suspect if !runs => Some(Refused::Silent(member.status)),
+            ClusterStatus::Unknown | ClusterStatus::Ready | ClusterStatus::Suspect => None,
         }
     }
 }
@@ -109,10 +107,9 @@ pub(super) fn refused(problem: &Problem, item: usize, member: usize) -> Option<R
     }
 }
 
-/// What runs on a silent cluster stays there, unless a person wants it to go.
+/// What runs on a silent cluster stays there until the cluster is lost, or a person wants it to go.
 pub(super) fn is_pinned(problem: &Problem, item: usize, home: usize) -> bool {
-    matches!(problem.members[home].status, ClusterStatus::Suspect | ClusterStatus::Lost)
-        && refused_there(problem, item, home).is_none()
+    problem.members[home].status == ClusterStatus::Suspect && refused_there(problem, item, home).is_none()
 }
 
 pub(super) fn refused_there(problem: &Problem, item: usize, member: usize) -> Option<Refused<'_>> {
@@ -137,6 +134,7 @@ impl Refused<'_> {
             }
             Self::Cordon => (Filter::Cordon, "is cordoned: nothing new comes here".into()),
             Self::Drain => (Filter::Cordon, "is drained: everything moves away".into()),
+            Self::Silent(ClusterStatus::Lost) => (Filter::Lease, "is Lost: nothing can run here".into()),
             Self::Silent(status) => (Filter::Lease, format!("is {status:?}: nothing new comes here")),
             Self::GaveUp(until) => {
                 (Filter::Failed, format!("it was not Ready here in time: tried again after {until}"))

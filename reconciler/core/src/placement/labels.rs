@@ -11,7 +11,7 @@ use qonnect_schema::documents::cluster::Taint;
 /// Labels that every cluster has, whatever its document says.
 const TIER: &str = "qonnect.io/tier";
 const REGION: &str = "qonnect.io/region";
-const CLUSTER: &str = "qonnect.io/cluster";
+pub(super) const CLUSTER: &str = "qonnect.io/cluster";
 
 pub(super) fn label<'a>(cluster: &'a Cluster, key: &str) -> Option<&'a str> {
     match key {

@@ -18,7 +18,7 @@
 //!
 //! *Assumptions:* the revision is free of faults, so that names in it are unique and dependencies exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_schema::SnapshotSpec;
 use qonnect_schema::documents::application::Strategy;
@@ -36,6 +36,7 @@ mod limit;
 mod loads;
 mod member;
 mod menu;
+mod narrow;
 mod notes;
 mod objective;
 mod outcome;
@@ -54,6 +55,7 @@ mod verdict;
 mod what_if;
 
 pub use bound::Quality;
+pub(crate) use narrow::patience_ends;
 pub use planner::{Planner, Touched};
 pub use reason::{micro, reason};
 pub use report::{Change, Line, Report, Totals};
@@ -70,9 +72,11 @@ pub struct Plan {
     pub applications: BTreeMap<String, ApplicationPlan>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ApplicationPlan {
     pub strategy: Strategy,
+    /// Components that may not stay where they are: a filter or a limit drives them out.
+    pub forced: BTreeSet<String>,
     /// By name of the component; `moving` is absent here, rolling out decides it.
     pub components: BTreeMap<String, ComponentPlacement>,
 }

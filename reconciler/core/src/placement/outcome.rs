@@ -19,10 +19,9 @@ pub(super) fn component(state: &mut State<'_>, item: usize, others_max: usize) -
     };
     ComponentPlacement {
         cluster: cluster.cloned(),
-        moving: None,
-        gave_up: None,
         score: placed.map(|member| ranking.score(state, member)),
         others: others(state, item, &ranking, others_max),
+        ..ComponentPlacement::default()
     }
 }
 
@@ -95,6 +94,7 @@ impl Ranking {
         let problem = state.problem;
         let field = state.field(self.item, None, false);
         let mut candidates = state.candidates(self.item, &field, i64::MAX, false);
+        candidates.sort_unstable_by_key(|(_, member)| *member);
         let listed = candidates.len();
         // What no node can hold comes last; it is refused all the same.
         for member in borda::admitted(problem, self.item) {

@@ -127,7 +127,10 @@ impl Planner {
             let name = self.problem.component(item).name.clone();
             (name, outcome::component(&mut state, item, others_max))
         });
-        ApplicationPlan { strategy: app.strategy(), components: components.collect() }
+        let components = components.collect();
+        let forced = app.items.clone().filter(|item| state.must_leave(*item));
+        let forced = forced.map(|item| self.problem.component(item).name.clone()).collect();
+        ApplicationPlan { strategy: app.strategy(), forced, components }
     }
 
     /// The clusters that have some of an extended resource that was not asked for until now.

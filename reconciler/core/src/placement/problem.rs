@@ -22,6 +22,7 @@ use super::latency::Latencies;
 use super::limit::{self, LIMITS, Limits, Used};
 use super::member::{Amounts, Member, RESOURCES};
 use super::menu::Menus;
+use super::narrow;
 use super::objective::{self, Raw, Scales};
 use super::pack::Parcel;
 use super::requests::{PodCount, PodGroup, requests};
@@ -137,6 +138,7 @@ impl Problem {
 
     /// Takes an application in; none of its name must be there.
     pub(super) fn take(&mut self, name: &str, source: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
+        let source = &narrow::application(name, source, &self.fleet, snapshot);
         let spec = &source.application.spec;
         let count = spec.components.len();
         let alike = |at: &usize| self.applications[*at].items.len() == count;

@@ -119,6 +119,34 @@ impl State<'_> {
         reached.into_iter().flatten().max().unwrap_or(0)
     }
 
+    /// Whether it cannot stay where it runs: a filter drives it out, what it asks of its neighbours is broken, or a
+    /// limit of its application is.
+    pub(super) fn must_leave(&self, item: usize) -> bool {
+        let (problem, facts) = (self.problem, &self.problem.items[item]);
+        let Some(home) = facts.home else { return facts.stray.is_some() };
+        let app = problem.app(item);
+        let at_home = |item: usize| {
+            let home = problem.items[item].home;
+            home.map_or(problem.items[item].least, |home| problem.used(item, home))
+        };
+        let used = || app.items.clone().fold(Used::default(), |sum, item| plus(&sum, &at_home(item)));
+        let over_limit = || app.limits.on_sums() && app.limits.broken(&used()).is_some();
+        let too_far = || {
+            facts.calls.iter().any(|call| {
+                let there = problem.items[call.other].home;
+                let trip = there.map(|there| problem.latencies.between(home, there));
+                call.limit.zip(trip).is_some_and(|(limit, trip)| trip > limit)
+            })
+        };
+        let unbound = || {
+            facts.bonds.iter().any(|bond| {
+                let there = problem.items[bond.other].home;
+                there.is_some_and(|there| !bond.admits(problem, home, there))
+            })
+        };
+        self.own(item, home).is_none() || too_far() || unbound() || over_limit()
+    }
+
     /// Why a cluster that no filter refuses by itself cannot take the component now.
     pub(super) fn refusal(&mut self, item: usize, member: usize) -> Option<Refusal> {
         let problem = self.problem;

@@ -185,6 +185,7 @@ pub(super) fn settled(snapshot: &SnapshotSpec, plan: &Plan) -> SnapshotSpec {
             epoch: Default::default(),
             strategy: application.strategy,
             components: application.components.iter().map(runs).collect::<BTreeMap<_, _>>(),
+            ..Default::default()
         };
         (name.clone(), Placement::new(name, spec))
     };

@@ -2,11 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use qonnect_schema::documents::application::Component;
-use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, GaveUp, Move, MovePhase};
+use qonnect_schema::documents::placement::{
+    Arrival, Candidate, Cause, ComponentPlacement, GaveUp, Move, MovePhase,
+};
 use qonnect_schema::revision::ApplicationSource;
 use sha2::{Digest, Sha256};
 
+use super::budget::after;
 use super::{Progress, Step, World, callers, moving};
+use crate::placement::patience_ends;
 
 /// A move that failed is tried again after this many of its deadlines: an hour, by default.
 const HOLD_OFF_DEADLINES: i32 = 6;
@@ -25,12 +29,26 @@ impl Subject<'_> {
         deployed: Option<&ComponentPlacement>,
         wanted: Option<&ComponentPlacement>,
     ) -> Progress {
+        let progress = self.step(deployed, wanted);
+        let before = deployed.and_then(|deployed| deployed.cluster.as_ref());
+        let arrived = match progress.placement.cluster.as_ref() == before {
+            true => deployed.and_then(|deployed| deployed.arrived),
+            false => Some(Arrival { at: self.now(), cause: self.cause(&progress.step) }),
+        };
+        let arrived = arrived.filter(|_| progress.placement.cluster.is_some());
+        Progress { placement: ComponentPlacement { arrived, ..progress.placement }, step: progress.step }
+    }
+
+    fn step(&self, deployed: Option<&ComponentPlacement>, wanted: Option<&ComponentPlacement>) -> Progress {
         let aim = wanted.and_then(|wanted| Some((wanted, wanted.cluster.as_deref()?)));
         let Some((deployed, at)) =
             deployed.and_then(|deployed| Some((deployed, deployed.cluster.as_deref()?)))
         else {
             return first(deployed, wanted);
         };
+        // While the brake is on, everything is wanted where it is.
+        let aim = aim.filter(|(_, to)| *to == at || !self.world.is_braked());
+        let aim = aim.filter(|(_, to)| *to == at || !self.waits_for(at));
         // Where a move must not be tried again yet, nothing is wanted; a failover has no such choice.
         let aim = aim.filter(|(_, to)| self.world.lost(at) || !self.held_off(deployed, to));
         match &deployed.moving {
@@ -47,7 +65,12 @@ impl Subject<'_> {
     ) -> Progress {
         match aim {
             Some((wanted, to)) if to != at && self.world.lost(at) => failed_over(wanted, at, to),
-            Some((wanted, to)) if to != at => self.started(wanted, at, to),
+            Some((wanted, to)) if to != at => self.left(deployed, wanted, at, to),
+            Some((wanted, _)) if self.is_given_up(at) && !deployed.stranded => stranded(deployed, wanted, at),
+            _ if deployed.stranded && !self.world.lost(at) => Progress {
+                placement: ComponentPlacement { stranded: false, ..deployed.clone() },
+                step: Step::Returned { on: at.into() },
+            },
             _ => stayed(deployed),
         }
     }
@@ -113,6 +136,68 @@ impl Subject<'_> {
                 stayed(deployed)
             }
         }
+    }
+
+    /// What failed where it was is not sent back there for a while.
+    fn left(
+        &self,
+        deployed: &ComponentPlacement,
+        wanted: &ComponentPlacement,
+        from: &str,
+        to: &str,
+    ) -> Progress {
+        let Progress { mut placement, step } = self.started(wanted, from, to);
+        if self.cause(&step) == Cause::Failed {
+            placement.tries = 1 + self.tries(deployed);
+            placement.gave_up = Some(self.give_up(from));
+        }
+        Progress { placement, step }
+    }
+
+    /// On how many clusters it has failed lately.
+    fn tries(&self, deployed: &ComponentPlacement) -> u32 {
+        let counts = deployed.gave_up.as_ref().is_some_and(|gave_up| {
+            self.now() < gave_up.until && gave_up.manifests == fingerprint(self.source, &self.component.name)
+        });
+        if counts { deployed.tries } else { 0 }
+    }
+
+    fn cause(&self, step: &Step) -> Cause {
+        let from = match step {
+            Step::FailedOver { .. } => return Cause::FailedOver,
+            Step::RolledBack { .. } => return Cause::RolledBack,
+            Step::Started { from, .. } => from,
+            _ => return Cause::New,
+        };
+        let name = &self.component.name;
+        let plan = self.world.plan.applications.get(self.application);
+        let forced = plan.is_some_and(|plan| plan.forced.contains(name));
+        let state = self.world.snapshot.clusters.get(from);
+        let key = format!("{}/{name}", self.application);
+        let patience = state.and_then(|state| state.failing.get(&key));
+        let patience = patience.map(|since| patience_ends(*since, &self.world.revision.fleet.moves));
+        let placed = self.world.snapshot.placements.get(self.application);
+        let asked = placed.is_some_and(|placed| {
+            !placed.spec.asked.is_empty() && placed.spec.asked != super::asked(self.source)
+        });
+        match (forced, asked) {
+            (true, _) if patience.is_some_and(|end| end <= self.now()) => Cause::Failed,
+            (_, true) => Cause::Asked,
+            (true, false) => Cause::Forced,
+            (false, false) => Cause::Improved,
+        }
+    }
+
+    /// The cluster is lost, but the application waits for it.
+    fn waits_for(&self, cluster: &str) -> bool {
+        let wait = self.source.application.spec.failover_after;
+        let since = self.world.snapshot.clusters.get(cluster).map(|state| state.since);
+        let ends = wait.zip(since).map(|(wait, since)| after(since, wait));
+        self.world.lost(cluster) && ends.is_some_and(|end| self.now() < end)
+    }
+
+    fn is_given_up(&self, cluster: &str) -> bool {
+        self.world.lost(cluster) && !self.world.is_braked() && !self.waits_for(cluster)
     }
 
     fn started(&self, wanted: &ComponentPlacement, from: &str, to: &str) -> Progress {
@@ -204,7 +289,7 @@ fn first(deployed: Option<&ComponentPlacement>, wanted: Option<&ComponentPlaceme
     }
 }
 
-fn stayed(deployed: &ComponentPlacement) -> Progress {
+pub(super) fn stayed(deployed: &ComponentPlacement) -> Progress {
     Progress { placement: deployed.clone(), step: Step::Stayed }
 }
 
@@ -219,6 +304,24 @@ fn failed_over(wanted: &ComponentPlacement, from: &str, to: &str) -> Progress {
     Progress { placement: wanted.clone(), step: Step::FailedOver { from: from.into(), to: to.into() } }
 }
 
+/// It stays assigned: nothing is evicted without a target.
+fn stranded(deployed: &ComponentPlacement, wanted: &ComponentPlacement, on: &str) -> Progress {
+    // The cluster that came furthest through the filters is the one to mend.
+    let refusals = wanted.others.iter().filter(|other| other.cluster != on);
+    let refusals = refusals.filter_map(|other| Some((&other.cluster, other.refused.as_ref()?)));
+    let why = refusals.max_by_key(|(_, refused)| refused.filter);
+    let why = why.map(|(cluster, refused)| format!("{cluster} {}", refused.message));
+    Progress {
+        placement: ComponentPlacement {
+            stranded: true,
+            others: wanted.others.clone(),
+            score: wanted.score.clone(),
+            ..deployed.clone()
+        },
+        step: Step::Stranded { on: on.into(), why: why.unwrap_or_else(|| "there is no other".into()) },
+    }
+}
+
 /// The same decision, with the runner-up `back` as the winner.
 fn turned(deployed: &ComponentPlacement, back: &str) -> ComponentPlacement {
     let score =
@@ -231,9 +334,10 @@ fn turned(deployed: &ComponentPlacement, back: &str) -> ComponentPlacement {
     let others = was.chain(deployed.others.iter().filter(|other| other.cluster != back).cloned()).collect();
     ComponentPlacement {
         cluster: Some(back.into()),
-        moving: None,
         gave_up: deployed.gave_up.clone(),
+        tries: deployed.tries,
         score,
         others,
+        ..ComponentPlacement::default()
     }
 }

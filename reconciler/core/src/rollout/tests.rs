@@ -1,13 +1,17 @@
 use std::sync::Arc;
 
 use qonnect_schema::documents::application::Objectives;
+use qonnect_schema::documents::fleet::Moves;
 use qonnect_schema::documents::placement::PlacementSpec;
 use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus};
-use qonnect_schema::{Application, ApplicationSpec, Cluster, ClusterSpec, Epoch, Placement};
+use qonnect_schema::units::Span;
+use qonnect_schema::{Application, ApplicationSpec, Cluster, ClusterSpec, Epoch, FleetSpec, Placement};
 use serde_json::json;
 
 use super::*;
 use crate::placement::ApplicationPlan;
+
+mod budget;
 
 /// `web` calls `db`; three clusters; `db` is what moves.
 struct Scene {
@@ -45,7 +49,11 @@ impl Scene {
             revision: Revision {
                 commit: "c".into(),
                 time: at(0),
-                fleet: Default::default(),
+                // What has arrived may go on at once.
+                fleet: FleetSpec {
+                    moves: Moves { residence: Span(0), ..Default::default() },
+                    ..Default::default()
+                },
                 clusters: clusters.into(),
                 signals: BTreeMap::new(),
                 applications: BTreeMap::from([("shop".into(), Arc::new(source))]),
@@ -66,8 +74,14 @@ impl Scene {
 
     /// Plans `db` onto a cluster, and publishes what comes of it.
     fn next(&mut self, db: &str) -> Step {
+        self.next_as(db, &[])
+    }
+
+    /// The same where these components may not stay where they are.
+    fn next_as(&mut self, db: &str, forced: &[&str]) -> Step {
         let components = BTreeMap::from([("web".to_owned(), on("a")), ("db".to_owned(), on(db))]);
-        let plan = ApplicationPlan { strategy: Default::default(), components };
+        let forced = forced.iter().map(|name| (*name).to_owned()).collect();
+        let plan = ApplicationPlan { components, forced, ..Default::default() };
         let plan = Plan { applications: BTreeMap::from([("shop".into(), plan)]) };
         let world = World {
             revision: &self.revision,
@@ -88,8 +102,8 @@ impl Scene {
             revision: "c".into(),
             kb_index: 1,
             epoch: Epoch::default(),
-            strategy: Default::default(),
             components,
+            ..Default::default()
         };
         self.snapshot.placements.insert("shop".into(), Placement::new("shop", spec));
         step
@@ -133,7 +147,7 @@ impl Scene {
     }
 
     fn pass_the_deadline(&mut self) {
-        self.snapshot.now = next_deadline(&self.snapshot).expect("a phase has a deadline");
+        self.snapshot.now = next_deadline(&self.snapshot, &self.revision).expect("a phase has a deadline");
     }
 }
 
@@ -192,7 +206,8 @@ fn a_component_that_no_cluster_takes_any_more_stays() {
     };
     assert_eq!(roll_out(&world)["shop"]["db"].step, Step::Stayed);
     scene.lose("a");
-    assert_eq!(scene.next("a"), Step::Stayed, "never evicted without a target");
+    assert!(matches!(scene.next("a"), Step::Stranded { .. }), "never evicted without a target");
+    assert_eq!(scene.copies(), (vec!["a".into()], "a".into()));
 }
 
 #[test]
@@ -283,4 +298,36 @@ fn a_failover_places_and_repoints_at_once() {
     scene.lose("a");
     assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
     assert_eq!(scene.copies(), (vec!["b".into()], "b".into()));
+}
+
+#[test]
+fn what_no_other_cluster_takes_stays_assigned_and_says_so_once() {
+    let mut scene = Scene::running();
+    scene.lose("a");
+    assert!(matches!(scene.next("a"), Step::Stranded { .. }));
+    assert!(scene.db().stranded);
+    assert_eq!(scene.next("a"), Step::Stayed);
+    assert_eq!(scene.copies(), (vec!["a".into()], "a".into()));
+    // Room turns up, or the cluster comes back before.
+    let mut back = Scene { snapshot: scene.snapshot.clone(), ..Scene::new() };
+    back.snapshot.clusters.get_mut("a").unwrap().status = ClusterStatus::Ready;
+    assert_eq!(back.next("a"), Step::Returned { on: "a".into() });
+    assert!(!back.db().stranded);
+    assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
+    assert!(!scene.db().stranded);
+}
+
+#[test]
+fn the_brake_keeps_everything_where_it_is() {
+    let brake = |scene: &mut Scene, released| {
+        let clusters = ["a".to_owned()].into();
+        scene.snapshot.brake = Some(Brake { since: at(1000), clusters, released });
+    };
+    let mut scene = Scene::running();
+    brake(&mut scene, None);
+    assert_eq!(scene.next("b"), Step::Stayed);
+    scene.lose("a");
+    assert!(matches!(scene.next("b"), Step::Stayed));
+    brake(&mut scene, Some(at(1001)));
+    assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
 }

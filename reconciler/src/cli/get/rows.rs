@@ -21,6 +21,11 @@ pub(super) trait Rows: Listed + Serialize + Clone + PartialEq {
     /// Items are only added: a watch appends them instead of drawing the list anew.
     const GROWS: bool = false;
 
+    /// Some lists hold more than what was asked for.
+    fn is_shown(&self) -> bool {
+        true
+    }
+
     fn fits(&self, name: &str) -> bool;
     fn row(&self, now: Timestamp) -> Vec<String>;
     fn wide(&self, now: Timestamp) -> Vec<String>;
@@ -169,7 +174,8 @@ impl Rows for ApplicationView {
         vec![
             self.name.clone(),
             format!("{}/{}", self.components_ready, self.components),
-            self.health.map_or_else(|| "Unplaced".into(), |health| format!("{health:?}")),
+            self.health.map_or_else(|| "Unplaced".into(), |health| format!("{health:?}"))
+                + if self.suspended { ",Suspended" } else { "" },
             commit(&self.commit),
             if self.held { "yes" } else { "-" }.into(),
         ]
@@ -197,6 +203,7 @@ impl Rows for PlacementView {
     fn row(&self, _: Timestamp) -> Vec<String> {
         let status = match (&self.cluster, &self.status) {
             (None, _) => "Unplaced".into(),
+            (Some(_), _) if self.stranded => "Stranded".into(),
             (Some(_), None) => "Pending".into(),
             (Some(_), Some(status)) => format!("{:?}", status.health),
         };
@@ -281,7 +288,7 @@ impl Rows for Event {
     const SINGULAR: &'static str = "event";
     const PLURAL: &'static str = "events";
     const COLUMNS: &'static [&'static str] = &["AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"];
-    const WIDE: &'static [&'static str] = &["TIME", "ID"];
+    const WIDE: &'static [&'static str] = &["TIME", "ID", "DECISION"];
     const GROWS: bool = true;
 
     fn fits(&self, name: &str) -> bool {
@@ -299,7 +306,7 @@ impl Rows for Event {
     }
 
     fn wide(&self, _: Timestamp) -> Vec<String> {
-        vec![self.time.to_string(), self.id.to_string()]
+        vec![self.time.to_string(), self.id.to_string(), or_dash(self.decision.as_deref().map(commit))]
     }
 }
 

@@ -20,6 +20,20 @@ pub(super) const FLEET_CASES: &[Case] = &[
             "error invalid-value fleet.yaml:4:89 /spec/clusterScoped/1",
         ],
     ),
+    (
+        |r| {
+            r.replace(
+                "fleet.yaml",
+                "spec: {}",
+                "spec: {failover: {batch: {share: 2}, brake: {clusters: 0}}, moves: {inFlight: {fleet: 0}}}",
+            )
+        },
+        &[
+            "error out-of-range fleet.yaml:4:34 /spec/failover/batch/share",
+            "error out-of-range fleet.yaml:4:56 /spec/failover/brake/clusters",
+            "error out-of-range fleet.yaml:4:87 /spec/moves/inFlight/fleet",
+        ],
+    ),
     (|r| r.put("fleet.yaml", Entry::Link(b"x".as_slice().into())), &["error link fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yaml/fleet.yaml"), &["error wrong-place fleet.yaml/fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yml"), &["error wrong-place fleet.yml"]),

@@ -1,0 +1,166 @@
+//! Which moves start now: what must leave goes first, what would only be better off waits for its turn.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use qonnect_schema::documents::placement::{Cause, ComponentPlacement};
+use qonnect_schema::units::Span;
+
+use super::step::stayed;
+use super::{Progress, Step, World};
+
+type Application = BTreeMap<String, Progress>;
+
+/// Takes back what may not start yet.
+pub(super) fn admit(world: &World<'_>, progress: &mut BTreeMap<String, Application>) {
+    let mut budget = Budget::of(world);
+    let mut groups: Vec<Group> =
+        progress.iter().flat_map(|(name, components)| groups(world, name, components)).collect();
+    groups.sort_by_key(|group| (group.class, Reverse(group.gain), group.application.clone()));
+    for group in groups {
+        if budget.take(world, &group) {
+            continue;
+        }
+        let components = progress.get_mut(&group.application).expect("groups are made of what progresses");
+        for start in &group.starts {
+            let deployed = world.deployed(&group.application, &start.component);
+            let deployed = deployed.expect("only what runs starts to move");
+            components.insert(start.component.clone(), stayed(deployed));
+        }
+    }
+}
+
+/// Moves that start together or not at all.
+#[derive(Debug)]
+struct Group {
+    class: Class,
+    gain: i64,
+    application: String,
+    starts: Vec<Start>,
+}
+
+#[derive(Debug)]
+struct Start {
+    component: String,
+    from: String,
+    to: String,
+}
+
+/// The more urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Forced,
+    Asked,
+    Improved,
+}
+
+/// What must leave moves by itself; the wishes of an application for each other.
+fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (component, progress) in components {
+        let Step::Started { from, to } = &progress.step else { continue };
+        let deployed = world.deployed(application, component);
+        if deployed.is_none_or(|deployed| deployed.moving.is_some()) {
+            continue;
+        }
+        let class = match progress.placement.arrived.map(|arrived| arrived.cause) {
+            Some(Cause::Improved) => Class::Improved,
+            Some(Cause::Asked) => Class::Asked,
+            _ => Class::Forced,
+        };
+        let gain = gain(&progress.placement, from);
+        let start = Start { component: component.clone(), from: from.clone(), to: to.clone() };
+        match groups.iter_mut().find(|group| group.class == class && class != Class::Forced) {
+            Some(group) => {
+                group.gain = group.gain.saturating_add(gain);
+                group.starts.push(start);
+            }
+            None => {
+                groups.push(Group { class, gain, application: application.into(), starts: vec![start] });
+            }
+        }
+    }
+    groups
+}
+
+/// How much better than where it was.
+fn gain(placement: &ComponentPlacement, from: &str) -> i64 {
+    let there = placement.others.iter().find(|other| other.cluster == from);
+    let there = there.and_then(|other| other.score.as_ref());
+    there.zip(placement.score.as_ref()).map_or(0, |(there, here)| there.total.saturating_sub(here.total))
+}
+
+/// What is under way, and what moved within the last hour to be better off.
+struct Budget {
+    moving: usize,
+    by_cluster: BTreeMap<String, usize>,
+    improved: usize,
+}
+
+impl Budget {
+    fn of(world: &World<'_>) -> Self {
+        let mut budget = Self { moving: 0, by_cluster: BTreeMap::new(), improved: 0 };
+        let hour_ago = since(world.snapshot.now, SignedDuration::from_hours(1));
+        let placements = world.snapshot.placements.values();
+        for component in placements.flat_map(|placement| placement.spec.components.values()) {
+            if let Some((moving, to)) = component.moving.as_ref().zip(component.cluster.as_ref()) {
+                budget.begin(&moving.from, to);
+            }
+            let recent = |arrived: &qonnect_schema::documents::placement::Arrival| {
+                arrived.cause == Cause::Improved && arrived.at > hour_ago
+            };
+            budget.improved += usize::from(component.arrived.as_ref().is_some_and(recent));
+        }
+        budget
+    }
+
+    fn begin(&mut self, from: &str, to: &str) {
+        self.moving += 1;
+        for cluster in [from, to] {
+            *self.by_cluster.entry(cluster.into()).or_default() += 1;
+        }
+    }
+
+    /// Whether the group starts; then it counts. One that is larger than a budget starts when nothing else uses it.
+    fn take(&mut self, world: &World<'_>, group: &Group) -> bool {
+        let moves = &world.revision.fleet.moves;
+        let count = group.starts.len();
+        let fits = |used: usize, limit: u32| used == 0 || used + count <= limit as usize;
+        if group.class == Class::Improved {
+            let hourly = moves.per_hour > 0 && fits(self.improved, moves.per_hour);
+            if !hourly || !group.starts.iter().all(|start| has_settled(world, &group.application, start)) {
+                return false;
+            }
+        }
+        let limit = moves.in_flight;
+        let clusters = group.starts.iter().flat_map(|start| [&start.from, &start.to]);
+        let used = |cluster: &String| self.by_cluster.get(cluster).copied().unwrap_or(0);
+        if !fits(self.moving, limit.fleet) || !clusters.clone().all(|one| fits(used(one), limit.cluster)) {
+            return false;
+        }
+        for start in &group.starts {
+            self.begin(&start.from, &start.to);
+        }
+        self.improved += if group.class == Class::Improved { count } else { 0 };
+        true
+    }
+}
+
+/// It has been where it is for long enough, and where it goes was not lost lately.
+fn has_settled(world: &World<'_>, application: &str, start: &Start) -> bool {
+    let (moves, now) = (&world.revision.fleet.moves, world.snapshot.now);
+    let arrived = world.deployed(application, &start.component).and_then(|deployed| deployed.arrived);
+    let back = world.snapshot.clusters.get(&start.to).and_then(|state| state.back);
+    arrived.is_none_or(|arrived| after(arrived.at, moves.residence) <= now)
+        && back.is_none_or(|back| after(back, moves.failback_after) <= now)
+}
+
+pub(super) fn after(at: Timestamp, span: Span) -> Timestamp {
+    let span = SignedDuration::try_from(span.as_duration()).unwrap_or(SignedDuration::MAX);
+    at.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn since(now: Timestamp, span: SignedDuration) -> Timestamp {
+    now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}

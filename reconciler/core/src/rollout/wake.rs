@@ -1,0 +1,48 @@
+//! When the clock alone changes something.
+
+use jiff::{SignedDuration, Timestamp};
+use qonnect_schema::SnapshotSpec;
+use qonnect_schema::documents::placement::{Cause, ComponentPlacement};
+use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
+use qonnect_schema::revision::Revision;
+
+use super::budget::after;
+use crate::placement::patience_ends;
+
+/// The next such moment: a phase ends, a move may be tried again, something has stayed or failed for long enough, a
+/// cluster has been back or lost for long enough.
+pub fn next_deadline(snapshot: &SnapshotSpec, revision: &Revision) -> Option<Timestamp> {
+    let moves = &revision.fleet.moves;
+    let components = || {
+        snapshot.placements.iter().flat_map(|(name, placement)| {
+            placement.spec.components.values().map(move |component| (name.as_str(), component))
+        })
+    };
+    let of_components = components().flat_map(|(name, component)| {
+        let phase = component.moving.as_ref().map(|moving| moving.deadline);
+        let again = component.gave_up.as_ref().map(|gave_up| gave_up.until);
+        let stayed = component.arrived.map(|arrived| after(arrived.at, moves.residence));
+        [phase, again, stayed, given_up(snapshot, revision, name, component)]
+    });
+    let improved = components().filter_map(|(_, component)| component.arrived);
+    let improved = improved.filter(|arrived| arrived.cause == Cause::Improved);
+    let hour_later = improved.map(|arrived| arrived.at.checked_add(SignedDuration::from_hours(1)).ok());
+    let of_clusters = snapshot.clusters.values().flat_map(|state: &ClusterState| {
+        let failing = state.failing.values().map(|since| Some(patience_ends(*since, moves)));
+        failing.chain([state.back.map(|back| after(back, moves.failback_after))])
+    });
+    let all = of_components.chain(hour_later).chain(of_clusters).flatten();
+    all.filter(|at| *at > snapshot.now).min()
+}
+
+/// When the application no longer waits for its lost cluster.
+fn given_up(
+    snapshot: &SnapshotSpec,
+    revision: &Revision,
+    application: &str,
+    component: &ComponentPlacement,
+) -> Option<Timestamp> {
+    let wait = revision.applications.get(application)?.application.spec.failover_after?;
+    let state = snapshot.clusters.get(component.cluster.as_deref()?)?;
+    (state.status == ClusterStatus::Lost).then(|| after(state.since, wait))
+}
