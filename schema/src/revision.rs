@@ -29,7 +29,7 @@ pub struct ApplicationSource {
     pub commit: String,
     pub application: Application,
     /// By component; each keeps the order of its files and documents.
-    pub manifests: BTreeMap<String, Vec<Manifest>>,
+    pub manifests: Arc<BTreeMap<String, Vec<Manifest>>>,
 }
 
 impl ApplicationSource {

@@ -101,7 +101,7 @@ fn everywhere(clusters: &[String], version: u32) -> Files {
     files
 }
 
-fn application(name: &str, components: &str) -> String {
+pub(crate) fn application(name: &str, components: &str) -> String {
     format!(
         "apiVersion: qonnect.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}}}\nspec:\n  \
          objectives: {{energy: 1}}\n  components:\n{components}"

@@ -130,5 +130,9 @@ pub(crate) fn application(name: &str, dice: &mut Dice) -> ApplicationSource {
     let objectives =
         Objectives { energy: weight(), cost: 0.1 + weight() / 2.0, performance: weight(), carbon: 0.0 };
     let spec = ApplicationSpec { objectives, components, ..ApplicationSpec::default() };
-    ApplicationSource { commit: "c0ffee".into(), manifests, application: Application::new(name, spec) }
+    ApplicationSource {
+        commit: "c0ffee".into(),
+        manifests: manifests.into(),
+        application: Application::new(name, spec),
+    }
 }

@@ -117,7 +117,7 @@ fn fleet(lease: Lease) -> Revision {
     let source = ApplicationSource {
         commit: "r1".into(),
         application,
-        manifests: BTreeMap::from([("web".into(), vec![])]),
+        manifests: BTreeMap::from([("web".into(), vec![])]).into(),
     };
     Revision {
         commit: "r1".into(),

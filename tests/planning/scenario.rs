@@ -98,7 +98,7 @@ impl Scenario {
         });
         ApplicationSource {
             commit: "c0ffee".into(),
-            manifests: manifests.collect(),
+            manifests: Arc::new(manifests.collect()),
             application: Application::new(name, spec.clone()),
         }
     }

@@ -199,7 +199,7 @@ fn source(name: &str, spec: ApplicationSpec, pods: &[Pods]) -> ApplicationSource
     });
     ApplicationSource {
         commit: "c0ffee".into(),
-        manifests: manifests.collect(),
+        manifests: Arc::new(manifests.collect()),
         application: Application::new(name, spec.clone()),
     }
 }

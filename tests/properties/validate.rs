@@ -24,6 +24,14 @@ struct Damage {
     insert: Vec<u8>,
 }
 
+impl Damage {
+    fn strike(self, bytes: &mut Vec<u8>) {
+        let at = self.at.index(bytes.len() + 1);
+        let end = (at + self.remove).min(bytes.len());
+        bytes.splice(at..end, self.insert);
+    }
+}
+
 fn damage() -> impl Strategy<Value = Damage> {
     let insert = prop_oneof![
         proptest::sample::select(vec![
@@ -44,10 +52,7 @@ proptest! {
         let mut files = example();
         for damage in damages {
             let path = damage.file.get(&files.keys().cloned().collect::<Vec<_>>()).clone();
-            let bytes = files.get_mut(&path).unwrap();
-            let at = damage.at.index(bytes.len() + 1);
-            let end = (at + damage.remove).min(bytes.len());
-            bytes.splice(at..end, damage.insert);
+            damage.strike(files.get_mut(&path).unwrap());
         }
         let tree: Tree = files.iter().map(|(path, bytes)| (path.clone(), Entry::file(bytes))).collect();
         let checked = validate::repository(&tree, "", Timestamp::UNIX_EPOCH);
@@ -67,4 +72,65 @@ proptest! {
         prop_assert_eq!(diagnostic::github(&checked.findings).lines().count(), checked.findings.len());
         diagnostic::text(&checked.findings, &tree, false);
     }
+    #[test]
+    fn what_was_checked_before_changes_nothing(steps in proptest::collection::vec(step(), 1..6)) {
+        let mut files = two_applications();
+        let mut checker = validate::Checker::default();
+        let mut history = Vec::new();
+        for step in steps {
+            history.push(files.clone());
+            step.take(&mut files, &history);
+            let tree: Tree = files.iter().map(|(path, bytes)| (path.clone(), Entry::file(bytes))).collect();
+            let commit = history.len().to_string();
+            let afresh = validate::repository(&tree, &commit, Timestamp::UNIX_EPOCH);
+            prop_assert_eq!(checker.check(&tree, &commit, Timestamp::UNIX_EPOCH), afresh);
+        }
+    }
+}
+
+/// What a commit does to a repository.
+#[derive(Debug, Clone)]
+enum Step {
+    Damage(Damage),
+    Remove(prop::sample::Index),
+    Rename(prop::sample::Index),
+    Revert(prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => damage().prop_map(Step::Damage),
+        1 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        1 => any::<prop::sample::Index>().prop_map(Step::Rename),
+        2 => any::<prop::sample::Index>().prop_map(Step::Revert),
+    ]
+}
+
+impl Step {
+    fn take(self, files: &mut BTreeMap<String, Vec<u8>>, history: &[BTreeMap<String, Vec<u8>>]) {
+        let one = |at: prop::sample::Index| at.get(&files.keys().cloned().collect::<Vec<_>>()).clone();
+        match self {
+            Self::Damage(damage) => {
+                let path = one(damage.file);
+                damage.strike(files.get_mut(&path).expect("it was listed"));
+            }
+            Self::Remove(at) => drop(files.remove(&one(at))),
+            Self::Rename(at) => {
+                let path = one(at);
+                let bytes = files.remove(&path).expect("it was listed");
+                files.insert(path.replace("bookinfo", "other"), bytes);
+            }
+            Self::Revert(at) => *files = at.get(history).clone(),
+        }
+    }
+}
+
+/// The example, and its application a second time: node ports and objects clash, which is found across both.
+fn two_applications() -> BTreeMap<String, Vec<u8>> {
+    let mut files = example();
+    let copies = files.iter().filter(|(path, _)| path.starts_with("apps/bookinfo/"));
+    let copies = copies.map(|(path, bytes)| (path.replace("bookinfo", "second"), bytes.clone()));
+    let copies: Vec<_> = copies.collect();
+    files.extend(copies);
+    files
 }

@@ -158,7 +158,7 @@ impl App {
             .map(|(at, part)| (part_name(at), vec![deployment(&part_name(at), &pods(part))]));
         ApplicationSource {
             commit: "c0ffee".into(),
-            manifests: manifests.collect(),
+            manifests: Arc::new(manifests.collect()),
             application: Application::new(name, spec),
         }
     }

@@ -12,7 +12,8 @@ use qonnect_core::knowledge::{Good, Knowledge};
 use qonnect_core::lead::Event;
 use qonnect_git::{Commit, Depth, Limits, Mirror, Remote};
 use qonnect_schema::Epoch;
-use qonnect_schema::validate::{self, Checked};
+use qonnect_schema::tree::Tree;
+use qonnect_schema::validate::{self, Checked, Checker};
 use tokio::sync::oneshot;
 
 use super::run::Events;
@@ -51,7 +52,8 @@ pub(super) fn start(
             Err(error) => return drop(opened.send(Err(error))),
         };
         drop(opened.send(Ok(())));
-        let mut spec = Spec { mirror, branch, seen: None, asked: None, failures: 0 };
+        let checker = Checker::default();
+        let mut spec = Spec { mirror, branch, checker, seen: None, asked: None, failures: 0 };
         for work in work {
             spec.carry_out(work, &events);
         }
@@ -64,6 +66,8 @@ pub(super) fn start(
 struct Spec {
     mirror: Mirror,
     branch: String,
+    /// Follows the tip, so that a push costs what it changes.
+    checker: Checker,
     /// The newest commit that was handed on.
     seen: Option<String>,
     /// The leadership that waits for the branch to be read.
@@ -119,7 +123,8 @@ impl Spec {
         events: &Events,
     ) -> Result<(), qonnect_git::Error> {
         let commit = self.mirror.commit(&tip)?;
-        let checked = self.check(&commit)?;
+        let tree = self.tree(&commit)?;
+        let checked = self.checker.check(&tree, &commit.id, committed(&commit));
         tracing::info!(
             revision = tip,
             subject = commit.subject,
@@ -152,9 +157,11 @@ impl Spec {
     }
 
     fn check(&self, commit: &Commit) -> Result<Checked, qonnect_git::Error> {
-        let tree = self.mirror.tree(&commit.id, "", &Limits::default())?;
-        let time = Timestamp::from_second(commit.time_secs).unwrap_or_default();
-        Ok(validate::repository(&tree, &commit.id, time))
+        Ok(validate::repository(&self.tree(commit)?, &commit.id, committed(commit)))
+    }
+
+    fn tree(&self, commit: &Commit) -> Result<Tree, qonnect_git::Error> {
+        self.mirror.tree(&commit.id, "", &Limits::default())
     }
 
     /// The largest number that a trailer allows, in the commits since the good one.
@@ -207,6 +214,10 @@ impl Spec {
         }
         Ok(Some(Effective::restored(candidate(base, commit, 0), older, knowledge)))
     }
+}
+
+fn committed(commit: &Commit) -> Timestamp {
+    Timestamp::from_second(commit.time_secs).unwrap_or_default()
 }
 
 fn candidate(checked: Checked, commit: Commit, allowed_removals: usize) -> Candidate {

@@ -1,6 +1,7 @@
 //! An application: its document, its components and their manifests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::findings::{Findings, Origin};
 use super::fleet::Declared;
@@ -16,7 +17,7 @@ use crate::{Application, layout};
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) application: Application,
-    pub(super) manifests: BTreeMap<String, Vec<Manifest>>,
+    pub(super) manifests: Arc<BTreeMap<String, Vec<Manifest>>>,
     pub(super) objects: Vec<Object>,
 }
 
@@ -55,7 +56,7 @@ pub(super) fn read(
     let mut manifests = Manifests::new(tree, &folder, name, &application, fleet, findings);
     manifests.read();
     let Manifests { by_component, objects, .. } = manifests;
-    Some(Read { application, manifests: by_component, objects })
+    Some(Read { application, manifests: by_component.into(), objects })
 }
 
 /// A folder without its document is a slip: an application is removed by removing its folder.

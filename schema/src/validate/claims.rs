@@ -1,6 +1,7 @@
 //! Objects and node ports that two components of one revision want.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::application::Read;
 use super::findings::{Findings, Origin};
@@ -8,7 +9,7 @@ use crate::claims::{Owners, Thing};
 use crate::layout;
 
 /// Finds them in one revision. The later application by name is at fault; within one, the later component.
-pub(super) fn check(applications: &BTreeMap<String, Read>, findings: &mut Findings) {
+pub(super) fn check(applications: &BTreeMap<String, Arc<Read>>, findings: &mut Findings) {
     let mut owners = Owners::default();
     for (name, read) in applications {
         for object in &read.objects {

@@ -30,13 +30,13 @@ impl<'a> Origin<'a> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Finding {
     diagnostic: Diagnostic,
     at: At,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum At {
     File,
     Range(Range),
@@ -65,7 +65,7 @@ pub(super) struct Findings {
 }
 
 /// A place that was repaired after so many findings: later ones there are about the repair.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Repaired {
     file: String,
     pointer: String,
@@ -141,6 +141,14 @@ impl Findings {
         };
         self.list.push(Finding { diagnostic, at });
         self.list.last_mut().expect("one was just pushed")
+    }
+
+    /// As if they had been found here and now.
+    pub(super) fn extend(&mut self, others: &Self) {
+        let before = self.list.len();
+        self.list.extend(others.list.iter().cloned());
+        let shifted = |repaired: &Repaired| Repaired { after: repaired.after + before, ..repaired.clone() };
+        self.repaired.extend(others.repaired.iter().map(shifted));
     }
 
     /// From here on nothing is reported of this place, of what is below it and of what it is a part of.

@@ -3,17 +3,17 @@
 //! The unit of refusal: a fault in `fleet.yaml`, `clusters/` or `signals/` refuses the revision; a fault below
 //! `apps/<app>/` holds that application and nobody else.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use crate::diagnostic::Diagnostic;
-use crate::revision::{ApplicationSource, Revision};
+use crate::revision::Revision;
 use crate::tree::Tree;
 
 mod application;
 mod bonds;
+mod checker;
 mod claims;
 mod components;
 mod document;
@@ -27,6 +27,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use checker::Checker;
 
 /// What a commit of the spec branch says, and what is wrong with it.
 ///
@@ -48,33 +50,5 @@ pub struct Checked {
 ///
 /// Assumes that whoever made the tree kept symlinks as links and left out the contents of files that are too large.
 pub fn repository(tree: &Tree, commit: &str, time: Timestamp) -> Checked {
-    let mut findings = findings::Findings::default();
-    let places = places::Places::of(tree, &mut findings);
-    let fleet = fleet::read(&places, &mut findings);
-    let mut applications = BTreeMap::new();
-    for (name, entry) in &places.applications {
-        let found = application::read(tree, name, *entry, &fleet, &mut findings);
-        applications.extend(found.map(|application| (name.to_string(), application)));
-    }
-    claims::check(&applications, &mut findings);
-
-    let faulty: BTreeSet<String> = findings.errors().filter_map(|error| error.application.clone()).collect();
-    let refused = findings.errors().any(|error| error.application.is_none());
-    let good = applications.into_iter().filter(|(name, _)| !faulty.contains(name));
-    let source = |read: application::Read| {
-        Arc::new(ApplicationSource {
-            commit: commit.into(),
-            application: read.application,
-            manifests: read.manifests,
-        })
-    };
-    let revision = Revision {
-        commit: commit.into(),
-        time,
-        fleet: fleet.spec,
-        clusters: fleet.clusters,
-        signals: fleet.signals,
-        applications: good.map(|(name, read)| (name, source(read))).collect(),
-    };
-    Checked { revision, findings: findings.into_diagnostics(tree), refused, faulty }
+    Checker::default().check(tree, commit, time)
 }

@@ -96,7 +96,10 @@ impl<'t> Places<'t> {
 }
 
 /// The files below a folder; the path has no `/` at its end.
-pub(super) fn below<'t>(tree: &'t Tree, folder: &str) -> impl Iterator<Item = (&'t str, &'t Entry)> {
+pub(super) fn below<'t>(
+    tree: &'t Tree,
+    folder: &str,
+) -> impl Iterator<Item = (&'t str, &'t Entry)> + use<'t> {
     let prefix = format!("{folder}/");
     let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
     let range = tree.range::<str, _>(from);

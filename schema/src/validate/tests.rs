@@ -1,5 +1,8 @@
 //! Bad input of many kinds, and exactly what is found in it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use cases::APPLICATION_CASES;
 use fleet_cases::{FLEET_CASES, WARNING_CASES};
 

@@ -52,7 +52,7 @@ fn application(name: &str, value: &str) -> Arc<ApplicationSource> {
     Arc::new(ApplicationSource {
         commit: "r1".into(),
         application: Application::new(name, spec),
-        manifests: manifests.into(),
+        manifests: Arc::new(manifests.into()),
     })
 }
 

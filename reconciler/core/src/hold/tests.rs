@@ -14,7 +14,7 @@ fn source(name: &str, commit: &str, components: &[&str]) -> Arc<ApplicationSourc
         ..Default::default()
     };
     let application = Application::new(name, spec);
-    Arc::new(ApplicationSource { commit: commit.into(), application, manifests: BTreeMap::new() })
+    Arc::new(ApplicationSource { commit: commit.into(), application, manifests: Arc::default() })
 }
 
 /// A commit with these applications of one component each, and one cluster.
@@ -100,7 +100,7 @@ fn with_service(source: &ApplicationSource) -> Arc<ApplicationSource> {
     let mut source = source.clone();
     source.application.spec.namespace = Some("shared".into());
     source.manifests =
-        BTreeMap::from([("web".into(), vec![Manifest { path: "m".into(), document: 0, object }])]);
+        BTreeMap::from([("web".into(), vec![Manifest { path: "m".into(), document: 0, object }])]).into();
     Arc::new(source)
 }
 

@@ -49,7 +49,7 @@ fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
         let source = ApplicationSource {
             commit: commit.into(),
             application: Application::new(*name, spec),
-            manifests: BTreeMap::from([("web".into(), vec![manifest])]),
+            manifests: BTreeMap::from([("web".into(), vec![manifest])]).into(),
         };
         ((*name).to_owned(), Arc::new(source))
     };

@@ -29,7 +29,8 @@ fn written(name: &str, expose: Option<Expose>, objects: Vec<Value>) -> (Applicat
     let source = ApplicationSource {
         commit: "c".into(),
         application: Application::new("shop", spec),
-        manifests: BTreeMap::from([(name.into(), objects.into_iter().enumerate().map(manifest).collect())]),
+        manifests: BTreeMap::from([(name.into(), objects.into_iter().enumerate().map(manifest).collect())])
+            .into(),
     };
     (source, component)
 }

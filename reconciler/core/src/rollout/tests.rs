@@ -42,7 +42,7 @@ impl Scene {
         let source = ApplicationSource {
             commit: "c".into(),
             application: Application::new("shop", spec),
-            manifests: BTreeMap::new(),
+            manifests: Arc::default(),
         };
         let clusters = ["a", "b", "c"].map(|name| (name.into(), Cluster::new(name, ClusterSpec::default())));
         Self {
@@ -236,7 +236,7 @@ fn a_move_is_tried_again_later_or_with_other_manifests() {
             let object = json!({"kind": "ConfigMap"});
             let manifest = qonnect_schema::manifest::Manifest { path: "d".into(), document: 0, object };
             let source = Arc::make_mut(scene.revision.applications.get_mut("shop").unwrap());
-            source.manifests.insert("db".into(), vec![manifest]);
+            Arc::make_mut(&mut source.manifests).insert("db".into(), vec![manifest]);
         } else {
             scene.pass_the_deadline();
         }
