@@ -121,7 +121,7 @@ pub struct GaveUp {
     pub manifests: String,
 }
 
-/// A value of the objective function, in millionths, by term. Less is better.
+/// In millionths, by term: of the objective function with `optimal`, where less is better; of points with `borda`, where more is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Score {

@@ -106,6 +106,14 @@ impl Loads {
         (0..RESOURCES).all(|i| item.total[i] <= slack[i] && item.largest[i] <= widest[i])
     }
 
+    /// The same for two at once.
+    pub(super) fn may_fit_both(&self, a: &Item, b: &Item, member: usize) -> bool {
+        let (slack, widest) = (&self.slack[member], &self.widest[member]);
+        (0..RESOURCES).all(|i| {
+            a.total[i].saturating_add(b.total[i]) <= slack[i] && a.largest[i].max(b.largest[i]) <= widest[i]
+        })
+    }
+
     /// What a cluster can give to whoever does not sit there already.
     pub(super) fn room(&self, problem: &Problem, member: usize) -> [f64; RESOURCES] {
         let guests = &self.of[member].guests;

@@ -97,7 +97,11 @@ impl Ranking {
         candidates.sort_unstable_by_key(|(_, member)| *member);
         let listed = candidates.len();
         // What no node can hold comes last; it is refused all the same.
-        for member in borda::admitted(problem, self.item) {
+        let facts = &problem.items[self.item];
+        let all_hold = problem.menus.of(facts.menu).members.len() == problem.menus.admitted(facts.menu).len();
+        let rest =
+            if all_hold && facts.home.is_none() { Vec::new() } else { borda::admitted(problem, self.item) };
+        for member in rest {
             if candidates[..listed].binary_search_by_key(&(member as u32), |(_, at)| *at).is_err() {
                 candidates.push((i64::MAX, member as u32));
             }

@@ -49,6 +49,16 @@ impl Solution {
         self.place[item].map(|member| member as usize)
     }
 
+    /// How often something was put somewhere since somebody looked.
+    pub(super) fn moves(&self) -> usize {
+        self.touched.len()
+    }
+
+    /// What was put somewhere after so many times.
+    pub(super) fn moved_since(&self, moves: usize) -> impl Iterator<Item = usize> + '_ {
+        self.touched[moves..].iter().map(|(item, _)| *item as usize)
+    }
+
     /// What is elsewhere than when somebody looked last.
     pub(super) fn look(&mut self) -> Vec<usize> {
         let mut touched = std::mem::take(&mut self.touched);

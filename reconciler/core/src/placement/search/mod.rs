@@ -4,7 +4,7 @@
 //! The search knows no clock and no chance: its budget is counted in tries, and the order of names breaks ties.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use qonnect_schema::documents::application::Strategy;
 
@@ -17,8 +17,8 @@ mod pairs;
 mod place;
 mod preempt;
 
-/// How often all components are tried anew. Each pass improves the sum, most plans need three.
-const PASSES_MAX: usize = 16;
+/// How often components are tried anew. Each pass improves the sum; after the first ones only a few are concerned.
+const PASSES_MAX: usize = 64;
 
 /// How much is done for a better plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,20 +115,27 @@ fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
 
 fn improve(state: &mut State<'_>, items: &[usize]) {
     let mut budget = exchange::Budget::new(items.len());
+    let mut turn: Vec<usize> = items.to_vec();
     for _ in 0..PASSES_MAX {
-        let mut improved = false;
-        for &item in items {
+        let (mut improved, start) = (false, state.solution.moves());
+        for &item in &turn {
             improved |= place::shift(state, item);
         }
-        for &item in items {
+        for &item in &turn {
             improved |= pairs::join(state, item);
         }
-        for &item in items {
+        for &item in &turn {
             improved |= state.is_grouped(item)
                 && state.problem.group(item).first() == Some(&item)
                 && group::settle(state, item);
         }
         if improved {
+            turn = concerned(state, start, items);
+            continue;
+        }
+        if turn.len() < items.len() {
+            // Somebody else may have a use for the room that was left.
+            turn = items.to_vec();
             continue;
         }
         for &item in items {
@@ -139,6 +146,17 @@ fn improve(state: &mut State<'_>, items: &[usize]) {
             break;
         }
     }
+}
+
+/// Those who moved since then, and their neighbours.
+fn concerned(state: &State<'_>, start: usize, items: &[usize]) -> Vec<usize> {
+    let mut concerned: BTreeSet<usize> = state.solution.moved_since(start).collect();
+    for item in concerned.clone() {
+        let facts = &state.problem.items[item];
+        concerned.extend(facts.calls.iter().map(|call| call.other));
+        concerned.extend(facts.bonds.iter().map(|bond| bond.other));
+    }
+    items.iter().copied().filter(|item| concerned.contains(item)).collect()
 }
 
 /// Candidates as they are asked for, the best first; clusters that tie in the order of their names.

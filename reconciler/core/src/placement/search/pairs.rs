@@ -18,6 +18,12 @@ pub(super) fn join(state: &mut State<'_>, item: usize) -> bool {
             if member == from && member == others_from {
                 return false;
             }
+            // Asking for room costs less than moving both and back.
+            let room = (member == from || state.fits(item, member))
+                && (member == others_from || state.fits(other, member));
+            if !room {
+                return false;
+            }
             state.put(item, None);
             state.put(other, None);
             if state.can(item, member) {
@@ -81,13 +87,12 @@ fn together(state: &State<'_>, item: usize, other: usize, below: i64) -> Vec<(i6
         let Some(there) = second.members.get(next) else { break };
         let their = second.values[next] + moving[1];
         let place = *member as usize;
-        let room = |facts| state.solution.loads.may_fit(facts, place);
+        let room = || state.solution.loads.may_fit_both(a, b, place);
         let gave_up = || problem.gave_up(item, place) || problem.gave_up(other, place);
         if there == member
             && own.saturating_add(their) < below
             && !known.contains(&place)
-            && room(a)
-            && room(b)
+            && room()
             && !gave_up()
         {
             weigh(place, own, their);
