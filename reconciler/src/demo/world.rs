@@ -27,7 +27,8 @@ pub(super) async fn price(stage: &mut Stage) -> anyhow::Result<Vec<Measured>> {
     chart::line(&format!("reviews moved from {from} to {to}"));
     stage.clone.remove_file(SIGNALS)?;
     stage.clone.push("The price is as before").await?;
-    replaced(stage, "reviews", &to).await?;
+    let back = replaced(stage, "reviews", &to).await?;
+    chart::line(&format!("reviews is back on {back}, where it costs what it did"));
     Ok(vec![moved])
 }
 
