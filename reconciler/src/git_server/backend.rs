@@ -26,10 +26,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 const HEAD_LINES_MAX: usize = 64;
 
 /// What these repositories are served with, whatever their own configuration says.
-const CONFIGURATION: [(&str, &str); 5] = [
+const CONFIGURATION: [(&str, &str); 6] = [
     ("http.receivepack", "true"),
     ("uploadpack.allowAnySHA1InWant", "true"),
     ("safe.directory", "*"),
+    // A push stays the pack that it came as: writing a file for each object takes longer than all the rest.
+    ("receive.unpackLimit", "1"),
     // Collecting garbage in the middle of a push would make its pusher wait.
     ("receive.autogc", "false"),
     ("gc.auto", "0"),
