@@ -218,7 +218,8 @@ impl World {
                     }
                 };
             }
-            Ok(settled)
+            // Before the first decision nothing moves either.
+            if settled.is_empty() { Err(format!("nothing is placed\n{}", self.tails())) } else { Ok(settled) }
         })
         .await
     }
