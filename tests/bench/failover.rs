@@ -12,7 +12,7 @@ use qonnect_schema::{Epoch, Placement, SnapshotSpec};
 use qonnect_tests::simulated::Simulated;
 
 use crate::figures::{Figures, ms};
-use crate::scale;
+use crate::{pushes, scale};
 
 /// What the fleet waits before a silent cluster counts as lost; the rest is ours.
 const LEASE: &str = "lease: {heartbeat: 500ms, suspectAfter: 1500ms, lostAfter: 3s}";
@@ -85,13 +85,9 @@ async fn sixty() -> Duration {
             let name = format!("c{number}");
             writeln!(components, "    - {{name: {name}, manifests: [{name}.yaml], tiers: [edge]}}")
                 .expect("a string takes all that is written");
-            checkout.write(&format!("apps/many/{name}.yaml"), deployment(&name));
+            checkout.write(&format!("apps/many/{name}.yaml"), pushes::deployment(&name, 0));
         }
-        let application = format!(
-            "apiVersion: qonnect.io/v1alpha1\nkind: Application\nmetadata: {{name: many}}\nspec:\n  \
-             objectives: {{energy: 1}}\n  components:\n{components}"
-        );
-        checkout.write("apps/many/application.yaml", application);
+        checkout.write("apps/many/application.yaml", pushes::application("many", &components));
         // Room for all of them, wherever they go.
         for cluster in ["edge-cost", "edge-energy", "edge-performance"] {
             checkout.edit(&format!("clusters/{cluster}.yaml"), "cpu: ", "pods: 250, cpu: ");
@@ -119,14 +115,6 @@ async fn until(
         tokio::time::sleep(LOOK).await;
     }
     start.elapsed()
-}
-
-fn deployment(name: &str) -> String {
-    format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  selector: {{matchLabels: {{app: {name}}}}}\n  \
-         template:\n    metadata: {{labels: {{app: {name}}}}}\n    spec:\n      containers:\n        - {{name: main, image: \
-         \"example.org/main:1\", resources: {{requests: {{cpu: 10m, memory: 16Mi}}}}}}\n"
-    )
 }
 
 /// A tenth of a thousand clusters at once, ten thousand components: the brake is released. Time from the loss to the
