@@ -21,16 +21,23 @@ pub(super) struct Wanted {
     answer: oneshot::Sender<Option<ReleaseFolder>>,
 }
 
-/// Asks the thread whose clone of the deploy branch holds what this lead has published; without one it hands nothing on.
-#[derive(Clone, Default)]
-pub struct Relay(pub(super) Option<mpsc::Sender<Work>>);
+/// Asks the thread whose clone of the deploy branch holds what this lead has published.
+#[derive(Clone)]
+pub struct Relay(pub(super) mpsc::Sender<Work>);
+
+/// Asks nobody, and so hands nothing on.
+impl Default for Relay {
+    fn default() -> Self {
+        Self(mpsc::channel().0)
+    }
+}
 
 impl Relay {
     /// The folder of a cluster at a published commit; `None` while git would have to be waited for.
     pub async fn folder(&self, branch: &str, cluster: &str, commit: &str) -> Option<ReleaseFolder> {
         let (answer, folder) = oneshot::channel();
         let wanted = Wanted { branch: branch.into(), cluster: cluster.into(), commit: commit.into(), answer };
-        self.0.as_ref()?.send(Work::HandOn(wanted)).ok()?;
+        self.0.send(Work::HandOn(wanted)).ok()?;
         tokio::time::timeout(PATIENCE, folder).await.ok()?.ok()?
     }
 }

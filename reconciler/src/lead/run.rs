@@ -88,7 +88,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         revision: shown.clone(),
         fetch: fetch.clone(),
         liveness: liveness.clone(),
-        relay: Relay(Some(deploy.clone())),
+        relay: Relay(deploy.clone()),
     };
     let server = api::serve(&config.api(), parts).await?;
 
