@@ -52,16 +52,16 @@ pub(crate) struct Source {
 }
 
 struct Request {
-    from: From,
+    wanted: Wanted,
     held: Mark,
     answer: oneshot::Sender<Result<Fetched, Error>>,
 }
 
-enum From {
+enum Wanted {
     /// The commit that a lead named; absent for whatever the tip is.
-    Git(Option<String>),
+    Fetched(Option<String>),
     /// A lead has read it already.
-    Relay(ReleaseFolder),
+    HandedOn(ReleaseFolder),
 }
 
 /// Ends its thread when it is dropped.
@@ -77,7 +77,7 @@ impl Repository {
         let work = move || {
             let mut reader = Reader { source, disk, mirror: None, kept, before: Vec::new() };
             while let Some(request) = inbox.blocking_recv() {
-                let (result, copy) = match reader.read(request.from, &request.held) {
+                let (result, copy) = match reader.read(request.wanted, &request.held) {
                     Ok((fetched, copy)) => (Ok(fetched), copy),
                     Err(error) => (Err(error), None),
                 };
@@ -96,17 +96,17 @@ impl Repository {
 
     /// Fetches the release that replaces `held`.
     pub(crate) async fn fetch(&self, commit: Option<String>, held: Mark) -> Result<Fetched, Error> {
-        self.ask(From::Git(commit), held).await
+        self.ask(Wanted::Fetched(commit), held).await
     }
 
     /// Takes over what a lead hands on, if it is in order.
     pub(crate) async fn take(&self, folder: ReleaseFolder, held: Mark) -> Result<Fetched, Error> {
-        self.ask(From::Relay(folder), held).await
+        self.ask(Wanted::HandedOn(folder), held).await
     }
 
-    async fn ask(&self, from: From, held: Mark) -> Result<Fetched, Error> {
+    async fn ask(&self, wanted: Wanted, held: Mark) -> Result<Fetched, Error> {
         let (answer, result) = oneshot::channel();
-        self.requests.send(Request { from, held, answer }).await.map_err(|_| Error::Ended)?;
+        self.requests.send(Request { wanted, held, answer }).await.map_err(|_| Error::Ended)?;
         result.await.map_err(|_| Error::Ended)?
     }
 }
@@ -125,10 +125,10 @@ struct Reader {
 
 impl Reader {
     /// The release, and the copy of it where that is not on the disk yet.
-    fn read(&mut self, from: From, held: &Mark) -> Result<(Fetched, Option<Kept>), Error> {
-        let (commit, tree) = match from {
-            From::Git(commit) => self.fetch(commit.as_deref())?,
-            From::Relay(folder) => (folder.commit.clone(), folder.tree()),
+    fn read(&mut self, wanted: Wanted, held: &Mark) -> Result<(Fetched, Option<Kept>), Error> {
+        let (commit, tree) = match wanted {
+            Wanted::Fetched(commit) => self.fetch(commit.as_deref())?,
+            Wanted::HandedOn(folder) => (folder.commit.clone(), folder.tree()),
         };
         let release = match verify(&tree, &self.source.cluster, held, &self.before) {
             Ok(release) => release,
