@@ -20,8 +20,10 @@ use crate::tree::{Entry, Tree};
 /// what has changed; a change outside of `apps/` concerns every application.
 #[derive(Debug, Default)]
 pub struct Checker {
-    /// What lies outside of `apps/`, and whether the fleet was understood.
-    around: (Tree, bool),
+    /// What lies outside of `apps/`.
+    around: Tree,
+    /// Whether the fleet was understood, which decides what is said of applications.
+    complete: bool,
     applications: BTreeMap<String, Known>,
 }
 
@@ -75,13 +77,13 @@ impl Checker {
     fn forget_what_changed(&mut self, tree: &Tree, fleet: &Declared) {
         let inside = |path: &str| path.strip_prefix(APPLICATIONS).is_some_and(|rest| rest.starts_with('/'));
         let around = tree.iter().filter(|(path, _)| !inside(path));
-        let same = self.around.1 == fleet.complete && around.clone().eq(&self.around.0);
+        let same = self.complete == fleet.complete && around.clone().eq(&self.around);
         if same {
             self.applications.retain(|name, known| files(tree, name).eq(entries(&known.files)));
         } else {
             self.applications.clear();
-            let around = around.map(|(path, entry)| (path.clone(), entry.clone()));
-            self.around = (around.collect(), fleet.complete);
+            self.around = around.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+            self.complete = fleet.complete;
         }
     }
 }
