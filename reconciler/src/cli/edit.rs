@@ -59,9 +59,21 @@ impl Checkout {
         if before == after {
             return Ok(format!("{file} says so already\n"));
         }
-        std::fs::write(&path, after).with_context(|| format!("cannot write {}", path.display()))?;
+        // The commit takes the whole file: what a person has begun in it is not ours to commit.
+        let begun = self.git(&["status", "--porcelain", "--", file])?;
+        ensure!(
+            begun.is_empty(),
+            "{file} has changes that are not committed; commit them or put them away first"
+        );
+        let write = |text: &str| {
+            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        };
+        write(&after)?;
         let message = self.message.as_deref().unwrap_or(about);
-        self.git(&["commit", "--quiet", "--message", message, "--", file])?;
+        if let Err(error) = self.git(&["commit", "--quiet", "--message", message, "--", file]) {
+            write(&before)?;
+            return Err(error.context(format!("{file} is as it was")));
+        }
         let commit = self.git(&["rev-parse", "--short", "HEAD"])?;
         if self.push {
             self.git(&["push", "--quiet"])?;
@@ -183,6 +195,56 @@ mod tests {
         let pinned = set::<Application>(text, "pin", Some(&json!({"web": "fog-cost", "db": "7"}))).unwrap();
         assert!(pinned.contains("spec:\n  pin: {db: \"7\", web: fog-cost}\n"), "{pinned}");
         assert_eq!(set::<Application>(&pinned, "pin", None).unwrap(), text);
+    }
+
+    fn checkout() -> (tempfile::TempDir, Checkout) {
+        let folder = tempfile::tempdir().unwrap();
+        let checkout = Checkout { repository: folder.path().into(), push: false, message: None };
+        std::fs::create_dir(folder.path().join("clusters")).unwrap();
+        std::fs::write(folder.path().join("fleet.yaml"), "").unwrap();
+        std::fs::write(folder.path().join("clusters/fog.yaml"), CLUSTER).unwrap();
+        for words in [
+            &["init", "--quiet"][..],
+            &["config", "user.name", "a person"],
+            &["config", "user.email", "person@example.org"],
+            &["add", "--all"],
+            &["commit", "--quiet", "--message", "the fleet"],
+        ] {
+            checkout.git(words).unwrap();
+        }
+        (folder, checkout)
+    }
+
+    #[test]
+    fn a_change_is_a_commit_of_its_own_or_nothing() {
+        let (folder, checkout) = checkout();
+        let path = folder.path().join("clusters/fog.yaml");
+        let drain =
+            || checkout.change::<Cluster>("clusters/fog.yaml", &[("drain", Some(json!(true)))], "Drain fog");
+        let subjects = || checkout.git(&["log", "--format=%s"]).unwrap();
+
+        // A person is at work in it.
+        std::fs::write(&path, format!("{CLUSTER}# more\n")).unwrap();
+        let error = drain().unwrap_err();
+        assert!(error.to_string().contains("not committed"), "{error:#}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{CLUSTER}# more\n"));
+        std::fs::write(&path, CLUSTER).unwrap();
+
+        // The commit is refused.
+        let hook = folder.path().join(".git/hooks/pre-commit");
+        std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        std::fs::write(&hook, "#!/bin/sh\necho not today >&2\nexit 1\n").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&hook, executable).unwrap();
+        let error = drain().unwrap_err();
+        assert!(format!("{error:#}").contains("not today"), "{error:#}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), CLUSTER);
+        std::fs::remove_file(&hook).unwrap();
+
+        assert!(drain().unwrap().contains("Drain fog: commit"));
+        assert_eq!(subjects(), "Drain fog\nthe fleet\n");
+        assert!(drain().unwrap().contains("says so already"));
+        assert_eq!(subjects(), "Drain fog\nthe fleet\n");
     }
 
     #[test]
