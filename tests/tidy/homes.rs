@@ -4,7 +4,7 @@ use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
 const HOMES: [(&str, &[&str]); 12] = [
-    ("aws_lc_rs", &["reconciler/src/api/hooks.rs"]),
+    ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),

@@ -20,6 +20,7 @@ mod access;
 mod agents;
 mod brake;
 pub mod client;
+mod deliveries;
 mod explain;
 mod hooks;
 mod leads;
@@ -36,8 +37,8 @@ use crate::consensus::Consensus;
 use crate::lead::liveness::Liveness;
 use crate::lead::relay::Relay;
 use access::Access;
-use hooks::Deliveries;
-pub use hooks::Github;
+use deliveries::Deliveries;
+pub use deliveries::Github;
 use shared::Shared;
 use tls::Identifying;
 

@@ -10,8 +10,8 @@ use qonnect_schema::revision::Revision;
 use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
+use super::deliveries::Deliveries;
 use super::explain::Explanations;
-use super::hooks::Deliveries;
 use super::{Parts, problem::Refusal};
 
 /// Requests under way at once, heartbeats that wait for news included: what 64 KiB each make of a GiB.
