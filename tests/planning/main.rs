@@ -4,6 +4,7 @@
 
 mod bonds;
 mod borda;
+mod differences;
 mod filters;
 mod limits;
 mod moves;

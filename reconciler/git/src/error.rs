@@ -41,6 +41,15 @@ pub enum Error {
     #[error("commit {id} is not in the local clone; fetch its branch first")]
     NoCommit { id: String },
 
+    #[error("cannot read the checkout around {path}: {why}", path = path.display())]
+    Checkout { path: PathBuf, why: String },
+
+    #[error(
+        "the checkout has no commit `{revision}` with a history that meets its own; fetch it \
+         (`git fetch origin {revision}`; in a workflow check out with `fetch-depth: 0`)"
+    )]
+    NoRevision { revision: String },
+
     #[error("commit {commit} does not descend from {base}, on which it should be published")]
     NotDescendant { commit: String, base: String },
 

@@ -17,6 +17,8 @@ pub use publish::Push;
 
 mod local;
 
+pub mod checkout;
+
 mod commit;
 pub use commit::{Commit, CommitDraft};
 

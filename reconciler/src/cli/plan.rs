@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use qonnect_core::placement::{Domain, Report, WhatIf, plan, survive, what_if};
+use qonnect_core::placement::{Domain, Report, WhatIf, difference, plan, survive, what_if};
+use qonnect_git::checkout;
 use qonnect_schema::diagnostic::{self, Severity};
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Snapshot, SnapshotSpec, validate, yaml};
@@ -27,6 +28,7 @@ Examples:
   qonnect plan --what-if 'lose cluster=fog-cost' --what-if 'price edge-*=0.1'
                                                          `lose region=`, `drain cluster=`, `carbon REGION=` too
   qonnect plan --survive cluster                         what has no place when any one cluster is lost
+  qonnect plan --base main                               what this branch changes, beside where it left main
   qonnect plan -o markdown >> \"$GITHUB_STEP_SUMMARY\"     for a pull request")]
 pub(super) struct Args {
     /// A repository, or a folder in it
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// What is: a Snapshot, or the lead to ask for it. Without it nothing runs yet
     #[arg(long, value_name = "FILE|URL")]
     snapshot: Option<String>,
+    /// Compare with what was planned where this branch left another one; the checkout must have its history
+    #[arg(long, value_name = "BRANCH", conflicts_with_all = ["what_if", "survive"])]
+    base: Option<String>,
     /// What would be otherwise, such as `lose cluster=fog-cost` or `price edge-*=0.1`; may be repeated
     #[arg(long, value_name = "CHANGE")]
     what_if: Vec<WhatIf>,
@@ -78,9 +83,10 @@ pub(super) fn run(args: Args) -> Status {
         })?;
         return Ok(ExitCode::from(u8::from(losses.iter().any(|loss| !loss.missing.is_empty()))));
     }
-    let report = match args.what_if.as_slice() {
-        [] => Report::new(&revision, &snapshot, &plan(&revision, &snapshot)),
-        changes => what_if(&revision, &snapshot, changes)?,
+    let report = match (&args.base, args.what_if.as_slice()) {
+        (Some(base), _) => difference(&base_revision(&args.path, base)?, &revision, &snapshot),
+        (None, []) => Report::new(&revision, &snapshot, &plan(&revision, &snapshot)),
+        (None, changes) => what_if(&revision, &snapshot, changes)?,
     };
     output::print(&match args.output {
         Output::Text => decisions::changes(&report, output::terminal_width()),
@@ -101,6 +107,14 @@ fn revision(path: &Path) -> anyhow::Result<Option<Revision>> {
         anstream::eprintln!("error: nothing is planned from a repository with faults; mend them first");
     }
     Ok((!faulty).then_some(checked.revision))
+}
+
+/// The same repository where the branch began. Faults there may be what the branch mends: the leads plan what is
+/// free of them, and so does this.
+fn base_revision(path: &Path, branch: &str) -> anyhow::Result<Revision> {
+    let (root, _) = place(path)?;
+    let base = checkout::base(&root, branch)?;
+    Ok(validate::repository(&base.tree, &base.commit, Timestamp::UNIX_EPOCH).revision)
 }
 
 fn snapshot(args: &Args) -> anyhow::Result<SnapshotSpec> {

@@ -28,6 +28,7 @@ use qonnect_schema::revision::Revision;
 mod bond;
 mod borda;
 mod bound;
+mod difference;
 mod extended;
 mod filter;
 mod labels;
@@ -55,6 +56,7 @@ mod verdict;
 mod what_if;
 
 pub use bound::Quality;
+pub use difference::difference;
 pub(crate) use narrow::patience_ends;
 pub use planner::{Planner, Touched};
 pub use reason::{micro, reason};
