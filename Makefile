@@ -27,8 +27,9 @@ soak: ## The same with far larger numbers: hours
 	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 \
 		$(CARGO) test --workspace --locked --test integration -- leaders partitions
 
-setup: ## Install what tests need: Debian packages and a Kubernetes control plane
+setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows
 	tests/control-plane/install.sh
+	tests/tidy/install.sh
 
 check: ## While you write
 	$(CARGO) clippy --workspace --all-targets

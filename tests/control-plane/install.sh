@@ -52,6 +52,7 @@ has() {
     openssh-server) [ -x /usr/sbin/sshd ] ;;
     shellcheck) command -v shellcheck ;;
     util-linux) command -v setpriv ;;
+    python3-venv) python3 -c 'import ensurepip, venv' ;;
     curl) command -v curl ;;
     xz-utils) command -v xz ;;
     dpkg-dev) command -v dpkg-source ;;
@@ -193,7 +194,7 @@ build() {
 
 # --------------------------------------------------------------------------------------------------------- main
 
-needed=(etcd-server git iproute2 openssh-client openssh-server shellcheck util-linux)
+needed=(curl etcd-server git iproute2 jq openssh-client openssh-server python3-venv shellcheck util-linux)
 
 if [ "${1:-}" = --check ]; then
     mapfile -t missing < <(missing_of "${needed[@]}")
@@ -214,9 +215,9 @@ fi
 
 work=$(mktemp -d "$cache/build.XXXXXX")
 if [ -n "$url" ]; then
-    install_packages curl xz-utils
+    install_packages xz-utils
     download "$work"
 else
-    install_packages dpkg-dev golang-1.19-go golang-github-modern-go-reflect2-dev jq make rsync xz-utils
+    install_packages dpkg-dev golang-1.19-go golang-github-modern-go-reflect2-dev make rsync xz-utils
     build "$work"
 fi

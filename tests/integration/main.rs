@@ -15,3 +15,4 @@ mod leaders;
 mod partitions;
 mod recovery;
 mod sim;
+mod workflow;

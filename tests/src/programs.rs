@@ -15,6 +15,22 @@ pub fn agent() -> PathBuf {
     built("qonnect-agent", &["schema/src", "reconciler/git", "agent"])
 }
 
+/// What `make setup` has put on this machine.
+pub fn cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    variable("QONNECT_CACHE").unwrap_or_else(|| {
+        let home = || variable("HOME").unwrap_or_default().join(".cache");
+        variable("XDG_CACHE_HOME").unwrap_or_else(home).join("qonnect")
+    })
+}
+
+/// A program of `tests/tidy/requirements.txt`. Panics with the way out if it is missing.
+pub fn python(name: &str) -> PathBuf {
+    let program = cache().join("python/bin").join(name);
+    assert!(program.is_file(), "there is no {}; `make setup` installs it", program.display());
+    program
+}
+
 /// Cargo does not build the programs of other packages for a test: one would try yesterday's, or none.
 fn built(name: &str, sources: &[&str]) -> PathBuf {
     let program = folder::programs().join(name);

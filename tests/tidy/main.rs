@@ -9,3 +9,4 @@ mod schemas;
 mod scripts;
 mod shape;
 mod sources;
+mod workflows;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::programs::cache;
+
 /// The programs, all of one version of Kubernetes.
 #[derive(Debug, Clone)]
 pub(super) struct Assets {
@@ -43,14 +45,6 @@ impl Assets {
             )),
         }
     }
-}
-
-fn cache() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    variable("QONNECT_CACHE").unwrap_or_else(|| {
-        let home = || variable("HOME").unwrap_or_default().join(".cache");
-        variable("XDG_CACHE_HOME").unwrap_or_else(home).join("qonnect")
-    })
 }
 
 /// In order of preference; of several versions in the cache the last by name.
