@@ -82,15 +82,19 @@ impl Checkout {
         Ok(format!("{message}: commit {}, {then}\n", commit.trim()))
     }
 
-    /// The person's own `git`, with all that is configured for it.
     fn git(&self, words: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new("git").args(words).current_dir(self.root()?).output();
-        let output = output.context("cannot run git; is it installed?")?;
-        if !output.status.success() {
-            bail!("git {} failed: {}", words[0], String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        git(&self.root()?, words)
     }
+}
+
+/// The person's own `git`, with all that is configured for it.
+pub(super) fn git(folder: &Path, words: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new("git").args(words).current_dir(folder).output();
+    let output = output.context("cannot run git; is it installed?")?;
+    if !output.status.success() {
+        bail!("git {} failed: {}", words[0], String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The text with one field of its `spec` set or taken out, all else as it is, comments included.

@@ -15,6 +15,8 @@ mod events;
 mod explain;
 mod export;
 mod get;
+mod import;
+mod init;
 mod lead;
 mod leads;
 mod log;
@@ -37,6 +39,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a new repository.
+    Init(init::Args),
+    /// Take over an application that was written for another tool.
+    Import(import::Args),
     /// Check a repository, folders or files.
     Validate(validate::Args),
     /// Show what would be decided, without any server.
@@ -84,6 +90,8 @@ type Status = anyhow::Result<ExitCode>;
 
 pub fn main() -> ExitCode {
     let status = match Cli::parse().command {
+        Command::Init(args) => init::run(args),
+        Command::Import(args) => import::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Explain(args) => explain::run(args),

@@ -44,6 +44,6 @@ pub(super) fn run(args: Args) -> Status {
     Ok(ExitCode::SUCCESS)
 }
 
-fn document(kind: Kind) -> String {
+pub(super) fn document(kind: Kind) -> String {
     format!("{:#}\n", kind.schema())
 }
