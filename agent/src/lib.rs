@@ -22,6 +22,7 @@ mod connection;
 mod outbox;
 mod uplink;
 
+mod metrics;
 mod probes;
 
 mod backoff;

@@ -1,10 +1,11 @@
-//! The answers to Kubernetes' probes: alive, and ready once the cluster was looked at.
+//! The answers to Kubernetes' probes – alive, and ready once the cluster was looked at – and to collectors of metrics.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -12,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::warn;
+
+use crate::metrics::{Metrics, OPENMETRICS};
 
 /// A probe that takes longer has given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,12 +34,13 @@ pub(crate) struct Error {
 #[derive(Clone)]
 pub(crate) struct Probes {
     waits_for: Arc<Mutex<Option<String>>>,
+    metrics: Metrics,
 }
 
 impl Probes {
     /// Answers at `listen`, or nowhere, until the runtime ends.
-    pub(crate) async fn start(listen: Option<SocketAddr>) -> Result<Self, Error> {
-        let probes = Self { waits_for: Arc::new(Mutex::new(Some("the cluster".into()))) };
+    pub(crate) async fn start(listen: Option<SocketAddr>, metrics: Metrics) -> Result<Self, Error> {
+        let probes = Self { waits_for: Arc::new(Mutex::new(Some("the cluster".into()))), metrics };
         if let Some(address) = listen {
             let listener = TcpListener::bind(address).await.map_err(|source| Error { address, source })?;
             tokio::spawn(probes.clone().serve(listener));
@@ -75,9 +79,12 @@ impl Probes {
 
     async fn answer(self, stream: TcpStream) {
         let service = service_fn(|request| {
-            let (status, text) = self.say(request.uri().path());
+            let path = request.uri().path();
+            let (status, text) = self.say(path);
             let mut response = Response::new(text);
             *response.status_mut() = status;
+            let kind = if path == "/metrics" { OPENMETRICS } else { "text/plain; charset=utf-8" };
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             async move { Ok::<_, Infallible>(response) }
         });
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service).await.ok();
@@ -87,7 +94,8 @@ impl Probes {
         match (path, self.lock().as_ref()) {
             ("/healthz", _) | ("/readyz", None) => (StatusCode::OK, "ok\n".into()),
             ("/readyz", Some(what)) => (StatusCode::SERVICE_UNAVAILABLE, format!("waits for {what}\n")),
-            _ => (StatusCode::NOT_FOUND, "here are /healthz and /readyz\n".into()),
+            ("/metrics", _) => (StatusCode::OK, self.metrics.text()),
+            _ => (StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics\n".into()),
         }
     }
 
@@ -114,7 +122,7 @@ mod tests {
     async fn ready_comes_after_alive() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let probes = Probes::start(None).await.unwrap();
+        let probes = Probes::start(None, Metrics::default()).await.unwrap();
         tokio::spawn(probes.clone().serve(listener));
         assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         probes.waits_for("the cluster: refused".into());

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use qonnect_agent_core::inventory;
 use qonnect_agent_core::release::Mark;
-use qonnect_agent_core::state::{Problem, State};
+use qonnect_agent_core::state::Problem;
 use qonnect_schema::api::{Registration, ReleaseHint, Report};
 use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::sync::{Notify, mpsc, watch};
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::disk::Disk;
 use crate::facts::Facts;
 use crate::memory::{QUIET, give_back};
+use crate::metrics::Metrics;
 use crate::probes::Probes;
 use crate::repository::{self, Fetched, Repository, Source};
 use crate::sync::{Shared, pass};
@@ -65,9 +66,11 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         let hints = uplink.hints();
         // A sign of life needs no API server: the workloads of a cluster outlive it.
         let line = tokio::spawn(uplink.clone().run());
-        let probes = Probes::start(config.probes).await?;
+        let metrics = Metrics::default();
+        let probes = Probes::start(config.probes, metrics.clone()).await?;
         let (cluster, state, remembered) = connect(&config, &uplink, &probes).await;
-        let mut agent = Agent::new(config, disk, uplink, cluster, state, incarnation, probes);
+        let mut agent =
+            Agent::new(config, disk, uplink, cluster, Shared::new(state, metrics), incarnation, probes);
         agent.restore(mark.stricter(remembered))?;
         let ended = agent.serve(hints).await;
         line.abort();
@@ -139,7 +142,7 @@ impl Agent {
         disk: Disk,
         uplink: Arc<Uplink>,
         cluster: Arc<Cluster>,
-        state: State,
+        shared: Shared,
         incarnation: u64,
         probes: Probes,
     ) -> Self {
@@ -156,7 +159,7 @@ impl Agent {
             uplink,
             cluster,
             disk,
-            shared: Shared::new(state),
+            shared,
             facts: Facts::default(),
             probes,
             incarnation,

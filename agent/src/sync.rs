@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::cluster::{Cluster, Outcome};
+use crate::metrics::Metrics;
 
 /// Calls at once: eight keep an API server busy, and more only queue there.
 const PARALLEL: usize = 8;
@@ -25,16 +26,18 @@ pub(crate) struct Shared {
     /// The hash of each shard as it was last written.
     written: Arc<Mutex<BTreeMap<u8, u64>>>,
     start: Instant,
+    pub(crate) metrics: Metrics,
 }
 
 impl Shared {
     /// `state` holds the inventory as the cluster has it.
-    pub(crate) fn new(state: State) -> Self {
+    pub(crate) fn new(state: State, metrics: Metrics) -> Self {
         let written = (0..SHARDS).map(|shard| (shard, hash(&state.inventory().encode(shard)))).collect();
         Self {
             state: Arc::new(Mutex::new(state)),
             written: Arc::new(Mutex::new(written)),
             start: Instant::now(),
+            metrics,
         }
     }
 
@@ -112,6 +115,8 @@ async fn apply_stage(shared: &Shared, cluster: &Cluster, stage: Vec<Apply>) {
             shared.state().applying(&apply);
             let outcome = cluster.apply(&apply).await;
             let (mut state, now) = (shared.state(), shared.now());
+            let count = if outcome.is_ok() { &shared.metrics.applied } else { &shared.metrics.failed };
+            count.inc();
             match outcome {
                 Ok(Outcome::Applied(object)) => state.applied(&apply, &object, now),
                 Ok(Outcome::Recreated(object)) => {
@@ -145,6 +150,9 @@ async fn delete(shared: &Shared, cluster: &Cluster) -> usize {
             .map(|deletion| async move {
                 let outcome = cluster.delete(&deletion).await;
                 let ended = matches!(outcome, Deleted::Gone | Deleted::Kept(_));
+                if matches!(outcome, Deleted::Gone) {
+                    shared.metrics.deleted.inc();
+                }
                 shared.state().deleted(&deletion, outcome, shared.now());
                 usize::from(ended)
             })

@@ -11,7 +11,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),
     ("webpki", &["reconciler/src/tls/names.rs"]),
-    ("prometheus_client", &["reconciler/src/api/metrics.rs"]),
+    ("prometheus_client", &["reconciler/src/api/metrics.rs", "agent/src/metrics.rs"]),
     ("kube", &["agent/src/cluster/"]),
     ("serde_yaml", &["schema/src/yaml.rs", "schema/src/yaml/"]),
     ("jsonschema", &["schema/src/validate.rs", "schema/src/validate/"]),

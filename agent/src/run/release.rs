@@ -53,6 +53,7 @@ impl Agent {
         match fetched {
             Ok(fetched) => {
                 self.fetch_backoff.succeeded();
+                self.shared.metrics.fetched.inc();
                 if self.refused.take().is_some() {
                     self.report_within(Duration::ZERO);
                 }
@@ -75,6 +76,7 @@ impl Agent {
         if error.means_nothing_published() && self.held == Mark::default() {
             return;
         }
+        self.shared.metrics.not_fetched.inc();
         if self.refused.as_deref() == Some(&text) {
             return;
         }

@@ -35,6 +35,7 @@ impl Agent {
         if notices == 0 && self.said.as_ref() == Some(&report) {
             return;
         }
+        self.shared.metrics.report(&report);
         self.said = Some(report.clone());
         self.seq += 1;
         report.seq = self.seq;

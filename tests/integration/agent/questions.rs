@@ -4,6 +4,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, PostParams};
 use qonnect_schema::documents::snapshot::Health;
 use qonnect_tests::control_plane::ControlPlane;
+use qonnect_tests::metrics;
 use serde_json::{Value, json};
 
 use super::world::{CONFIG_MAP, World, config_map};
@@ -69,6 +70,21 @@ async fn it_says_what_it_lacks_what_it_would_change_and_what_it_may_not_see() {
         .await;
     let (status, said) = world.ask("check");
     assert_eq!((status, said.contains("MISSING")), (Some(0), false), "{said}");
+
+    let counted = reqwest::get(format!("http://{probes}/metrics")).await.unwrap();
+    assert_eq!(
+        counted.headers()["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    metrics::check(
+        &counted.text().await.unwrap(),
+        &[
+            "qonnect_agent_release_generation 1",
+            "qonnect_agent_stalled 0",
+            "qonnect_agent_components{health=\"ready\"} 1",
+            "qonnect_agent_objects_deleted_total 0",
+        ],
+    );
 
     // What would change is shown without changing it, whether or not an agent runs.
     assert_eq!(world.ask("diff"), (Some(0), "generation 1 with 3 objects\n".into()));
