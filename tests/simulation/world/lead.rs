@@ -84,12 +84,9 @@ impl World {
 
     /// What it had asked of the deploy branch goes on without it.
     pub(super) fn kill_lead(&mut self, number: usize) {
-        let (now, under_way) = (self.now, self.leads[number].work.pop_front());
-        if let Some(Work::Push { commit, .. }) = under_way.filter(|_| self.leads[number].working)
-            && self.rng.bool()
-        {
-            let late = self.about(10_000);
-            self.at(now + late, Call::Late { commit });
+        let under_way = self.leads[number].work.pop_front();
+        if let Some(Work::Push { commit, .. }) = under_way.filter(|_| self.leads[number].working) {
+            self.maybe_late(&commit);
         }
         let lead = &mut self.leads[number];
         lead.runs = false;

@@ -93,9 +93,11 @@ impl World {
         }
     }
 
-    fn maybe_late(&mut self, commit: &str) {
+    /// A push on its way is lost, or arrives: before the next leader's barrier as often as long after it.
+    pub(super) fn maybe_late(&mut self, commit: &str) {
         if self.rng.bool() {
-            let late = self.about(15_000);
+            let late = if self.rng.bool() { 600 } else { 15_000 };
+            let late = self.about(late);
             self.after(late, Call::Late { commit: commit.into() });
         }
     }
