@@ -44,6 +44,29 @@ async fn a_lost_disk_learns_before_it_votes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_disk_votes_again_also_if_its_lead_dies_on_the_way() {
+    let mut leads = Leads::new("wiped-twice", 3);
+    leads.start_all().await;
+    let leader = leads.leader().await;
+    let wiped = leads.names().into_iter().find(|name| *name != leader).unwrap();
+    leads.kill(&wiped);
+    leads.wipe(&wiped);
+    leads.start(&wiped);
+    wait_for("the group to count it no more", PATIENCE, async || {
+        let removed = leads.log(&leader).contains("a lead belongs to the group no more");
+        if removed { Ok(()) } else { Err(leads.tails()) }
+    })
+    .await;
+    leads.kill(&wiped);
+    leads.start(&wiped);
+    wait_for("it to follow", PATIENCE, async || match leads.role(&wiped, &leader).await? {
+        LeadRole::Follower => Ok(()),
+        role => Err(format!("it is a {role:?}\n{}", leads.tails())),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_grows_shrinks_and_hands_its_leadership_over() {
     let mut leads = Leads::new("members", 3);
     leads.start_all().await;

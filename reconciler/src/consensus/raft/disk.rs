@@ -25,6 +25,8 @@ pub(super) mod fact {
     pub(in super::super) const VOTE: &str = "vote";
     pub(in super::super) const COMMITTED: &str = "committed";
     pub(in super::super) const PURGED: &str = "purged";
+    /// Its node was a voter before this file was empty.
+    pub(in super::super) const RETURNS: &str = "returns";
 }
 
 /// Writes in one transaction at most: bounds the memory of a burst.

@@ -37,6 +37,7 @@ struct Mirror {
     purged: Option<LogIdOf<Types>>,
     vote: Option<VoteOf<Types>>,
     committed: Option<LogIdOf<Types>>,
+    returns: bool,
 }
 
 impl Log {
@@ -72,6 +73,18 @@ impl Log {
         mirror.last.is_none() && mirror.vote.is_none()
     }
 
+    /// Whether this lead lost its disk as a voter, and does not vote again yet.
+    pub(super) fn returns(&self) -> bool {
+        self.mirror().returns
+    }
+
+    pub(super) async fn set_returns(&self, returns: bool) -> io::Result<()> {
+        let value = encode(&returns)?;
+        self.disk.sync(|done| Write::Fact { key: fact::RETURNS, value, done }).await?;
+        self.mirror().returns = returns;
+        Ok(())
+    }
+
     /// Writes what waits and closes the file.
     pub(super) async fn close(&self) {
         self.disk.sync(|done| Write::Close { done }).await.ok();
@@ -92,6 +105,7 @@ impl Mirror {
             purged,
             vote: read(disk, fact::VOTE)?,
             committed: read(disk, fact::COMMITTED)?,
+            returns: read(disk, fact::RETURNS)?.unwrap_or_default(),
         })
     }
 }

@@ -42,8 +42,6 @@ pub(crate) enum Membership {
     Add { node: u64, member: Member },
     /// It counts no more: neither its votes nor what it has confirmed.
     Remove { node: u64 },
-    /// As `Remove`, by one that has lost its disk.
-    Forget { node: u64 },
     /// Another voter leads; without a name, the one that is furthest.
     Transfer { to: Option<u64> },
 }
@@ -53,7 +51,6 @@ pub(super) async fn change(raft: &Handle, wish: Membership) -> Tell {
     let result = match wish {
         Membership::Add { node, member } => add(raft, node, member).await,
         Membership::Remove { node } => remove(raft, node).await,
-        Membership::Forget { node } => forget(raft, node).await,
         Membership::Transfer { to } => transfer(raft, to).await,
     };
     result.unwrap_or_else(|tell| tell)
@@ -103,11 +100,9 @@ async fn remove(raft: &Handle, node: u64) -> Result<Tell, Tell> {
     Ok(index(&written))
 }
 
-async fn forget(raft: &Handle, node: u64) -> Result<Tell, Tell> {
-    confirm(raft).await?;
-    let was_voter = is_voter(raft, node);
-    remove(raft, node).await?;
-    Ok(Tell::Forgotten { was_voter })
+/// Whether its votes count, as the leader knows.
+pub(super) async fn votes(raft: &Handle, node: u64) -> Tell {
+    confirm(raft).await.map_or_else(|tell| tell, |_| Tell::Votes(is_voter(raft, node)))
 }
 
 /// Ends with `NotLeader` once another one leads.

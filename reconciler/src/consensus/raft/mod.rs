@@ -224,7 +224,7 @@ async fn open_in(
     let entrance = Arc::new(Door::new(node, standing, notes, secured));
     let door = Tied(tokio::spawn(serve::serve(listener, entrance.clone())));
     let beginning = match standing {
-        Standing::Empty => Some(found::settle(&links, node).await),
+        Standing::Empty => Some(found::settle(&links, &log, node).await),
         Standing::Ready | Standing::Member => None,
     };
     let (raft, knowledge) = begin(folder, node, group.timers, &links, &log).await?;
@@ -238,14 +238,14 @@ async fn open_in(
             tracing::info!(members = members.len(), "founding the group");
             initialize(&raft, members).await?;
         }
-        Some(Beginning::Forgotten { was_voter: true }) => {
-            tracing::warn!("the disk was lost: this lead learns before it votes again");
-            tokio::spawn(found::return_as_voter(links.clone(), raft.clone(), node));
-        }
-        Some(Beginning::Forgotten { was_voter: false }) => {
+        Some(Beginning::Forgotten) if !log.returns() => {
             tracing::info!("this lead does not belong to the group; `qonnect raft add` takes it in");
         }
-        Some(Beginning::Ready) | None => {}
+        Some(Beginning::Ready | Beginning::Forgotten) | None => {}
+    }
+    if log.returns() {
+        tracing::warn!("the disk was lost: this lead learns before it votes again");
+        tokio::spawn(found::return_as_voter(links.clone(), log.clone(), raft.clone(), node));
     }
     Ok(Opened { raft, log, links, knowledge, door: Some(door) })
 }

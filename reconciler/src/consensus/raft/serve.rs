@@ -113,6 +113,7 @@ impl Door {
                 Ok(()) => Tell::Index(0),
                 Err(_) => return Err("it has too much to do".into()),
             },
+            Ask::Votes(node) => members::votes(raft, node).await,
             Ask::Membership(wish) => members::change(raft, wish).await,
         })
     }

@@ -62,6 +62,8 @@ pub(super) enum Ask {
     Propose(Command),
     ReadIndex,
     Note(Note),
+    /// Does this node vote?
+    Votes(u64),
     Membership(Membership),
 }
 
@@ -79,9 +81,7 @@ pub(super) enum Tell {
     },
     /// What was asked for is done, or can be read, from this index on.
     Index(u64),
-    Forgotten {
-        was_voter: bool,
-    },
+    Votes(bool),
     NotLeader {
         leader: Option<u64>,
     },
