@@ -9,6 +9,7 @@ mod control_plane;
 mod failover;
 mod git;
 mod group;
+mod hanging;
 mod kind_clusters;
 mod lead;
 mod leaders;

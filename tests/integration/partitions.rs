@@ -81,7 +81,7 @@ async fn come_apart(leads: &Leads, speakers: &Speakers, shape: Shape, number: u6
     let tip = leads.checkout.tip(DEPLOY);
     match shape {
         Shape::LeaderWithoutGit => {
-            network.cut(network.address(&leader), network.here(), Traffic::To(leads.git_port()));
+            network.cut(network.address(&leader), network.here(), Traffic::To(leads.git().address.port()));
         }
         Shape::LeadsWithoutAgents => {
             for name in leads.names() {

@@ -1,7 +1,7 @@
 //! A group of leads as real processes, in front of a Git server that people push to.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub struct Leads {
     secured: bool,
     /// Where each lead has an address of its own.
     network: Option<Network>,
-    /// Of the network: leads cannot reach loopback here.
+    /// Between them and the Git server: leads with networks of their own cannot reach loopback here.
     git: Option<Proxy>,
     running: BTreeMap<String, Process>,
 }
@@ -93,18 +93,29 @@ impl Leads {
             certs.args(["--lead", &format!("{name}={}", network.address(&name))]);
         }
         run_command(certs);
-        let host = leads.host.url().split('/').nth(2).expect("a URL names its host").parse();
-        leads.git = Some(Proxy::start_at(network.here(), host.expect("it is an address")).await);
+        leads.git = Some(Proxy::start_at(network.here(), leads.git_address()).await);
         Self { secured: true, network: Some(network), ..leads }
+    }
+
+    /// As [`Self::new`], with a proxy between all leads and the Git server.
+    pub async fn behind_a_proxy(name: &str, count: usize) -> Self {
+        let leads = Self::new(name, count);
+        let git = Some(Proxy::start(leads.git_address()).await);
+        Self { git, ..leads }
+    }
+
+    fn git_address(&self) -> SocketAddr {
+        let host = self.host.url().split('/').nth(2).expect("a URL names its host");
+        host.parse().expect("it is an address")
+    }
+
+    /// What leads reach the Git server through.
+    pub fn git(&self) -> &Proxy {
+        self.git.as_ref().expect("these leads are behind a proxy")
     }
 
     pub fn network(&self) -> &Network {
         self.network.as_ref().expect("these leads are apart")
-    }
-
-    /// Where leads that are apart find Git.
-    pub fn git_port(&self) -> u16 {
-        self.git.as_ref().expect("these leads are apart").address.port()
     }
 
     pub fn certs(&self) -> PathBuf {

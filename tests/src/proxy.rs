@@ -1,4 +1,5 @@
-//! A TCP proxy that can be as bad as a network: slow, dripping, silent, or cut off; it counts what passes.
+//! A TCP proxy that can be as bad as a network: slow, dripping, silent, or cut off; it counts what passes and what
+//! does not.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -28,11 +29,17 @@ pub enum Fault {
     Refuse,
 }
 
+#[derive(Debug, Default)]
+struct Counts {
+    down: AtomicU64,
+    swallowed: AtomicU64,
+}
+
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
     fault: watch::Sender<Fault>,
-    down: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     task: JoinHandle<()>,
 }
 
@@ -45,8 +52,8 @@ impl Proxy {
         let listener = TcpListener::bind((address, 0)).await.expect("the address has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let fault = watch::Sender::new(Fault::None);
-        let (faults, down) = (fault.clone(), Arc::new(AtomicU64::new(0)));
-        let counted = down.clone();
+        let (faults, counts) = (fault.clone(), Arc::<Counts>::default());
+        let counted = counts.clone();
         let task = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 if *faults.borrow() == Fault::Refuse {
@@ -55,7 +62,7 @@ impl Proxy {
                 tokio::spawn(carry(near, to, faults.subscribe(), counted.clone()));
             }
         });
-        Self { address, fault, down, task }
+        Self { address, fault, counts, task }
     }
 
     pub fn set(&self, fault: Fault) {
@@ -64,7 +71,12 @@ impl Proxy {
 
     /// Bytes that the other side has sent so far.
     pub fn received(&self) -> u64 {
-        self.down.load(Ordering::Relaxed)
+        self.counts.down.load(Ordering::Relaxed)
+    }
+
+    /// Connections that [`Fault::Silence`] has left without an answer so far.
+    pub fn swallowed(&self) -> u64 {
+        self.counts.swallowed.load(Ordering::Relaxed)
     }
 }
 
@@ -75,17 +87,17 @@ impl Drop for Proxy {
 }
 
 /// Either direction's end is the connection's end.
-async fn carry(near: TcpStream, to: SocketAddr, fault: watch::Receiver<Fault>, down: Arc<AtomicU64>) {
+async fn carry(near: TcpStream, to: SocketAddr, fault: watch::Receiver<Fault>, counts: Arc<Counts>) {
     let Ok(far) = TcpStream::connect(to).await else { return };
     for stream in [&near, &far] {
         stream.set_nodelay(true).ok();
     }
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
-    let up = Arc::new(AtomicU64::new(0));
+    let (up, Counts { down, swallowed }) = (AtomicU64::new(0), &*counts);
     tokio::select! {
-        () = pump(near_in, far_out, fault.clone(), up) => {}
-        () = pump(far_in, near_out, fault, down) => {}
+        () = pump(near_in, far_out, fault.clone(), &up, swallowed) => {}
+        () = pump(far_in, near_out, fault, down, swallowed) => {}
     }
 }
 
@@ -93,7 +105,8 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut fault: watch::Receiver<Fault>,
-    count: Arc<AtomicU64>,
+    count: &AtomicU64,
+    swallowed: &AtomicU64,
 ) {
     let (mut buffer, mut carried) = (vec![0; CHUNK], 0);
     loop {
@@ -112,6 +125,7 @@ async fn pump(
             Fault::Refuse => return,
             Fault::Reset(after) if carried > after => return,
             Fault::Silence => {
+                swallowed.fetch_add(1, Ordering::Relaxed);
                 fault.changed().await.ok();
                 return;
             }

@@ -26,6 +26,9 @@ pub enum Error {
     #[error("the repository did not answer within {after:?}; this is tried again")]
     Deadline { after: Duration },
 
+    #[error("the exchange was ended: nobody waits for it any more")]
+    Ended,
+
     #[error("the repository answered what git does not: {detail}; does the URL lead to a git repository?")]
     Protocol { detail: String },
 
@@ -77,7 +80,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Deadline { .. } | Self::Clone(_)
+            Self::Unreachable { .. }
+                | Self::Broken { .. }
+                | Self::Deadline { .. }
+                | Self::Ended
+                | Self::Clone(_)
         )
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn fetch(
     want: Oid,
     depth: Depth,
     boundary: &mut BTreeSet<Oid>,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Result<(), Error> {
     let deepen = match depth {
         Depth::Shallow => Some(1),
@@ -78,7 +78,7 @@ fn haves(repository: &Repository) -> Result<Vec<Oid>, Error> {
     Ok(haves)
 }
 
-fn read_boundary(reply: &mut Reply, boundary: &mut BTreeSet<Oid>, deadline: Deadline) -> Result<(), Error> {
+fn read_boundary(reply: &mut Reply, boundary: &mut BTreeSet<Oid>, deadline: &Deadline) -> Result<(), Error> {
     while let Some(line) = read_line(reply, deadline)? {
         let line = plain(&line);
         let bad = || Error::Protocol { detail: line.clone() };
@@ -94,7 +94,7 @@ fn read_boundary(reply: &mut Reply, boundary: &mut BTreeSet<Oid>, deadline: Dead
 }
 
 /// Skips the acknowledgements, of which an older commit of ours may bring one more, up to the first other line.
-fn skip_acknowledgements(reply: &mut Reply, deadline: Deadline) -> Result<Vec<u8>, Error> {
+fn skip_acknowledgements(reply: &mut Reply, deadline: &Deadline) -> Result<Vec<u8>, Error> {
     loop {
         let line = read_line(reply, deadline)?.unwrap_or_default();
         if !line.starts_with(b"ACK ") && !line.starts_with(b"NAK") {
@@ -103,7 +103,7 @@ fn skip_acknowledgements(reply: &mut Reply, deadline: Deadline) -> Result<Vec<u8
     }
 }
 
-fn read_line(reply: &mut Reply, deadline: Deadline) -> Result<Option<Vec<u8>>, Error> {
+fn read_line(reply: &mut Reply, deadline: &Deadline) -> Result<Option<Vec<u8>>, Error> {
     match packet::read(reply).map_err(|error| deadline.explain(&error))? {
         Packet::Flush => Ok(None),
         Packet::Line(line) => match line.strip_prefix(b"ERR ") {
@@ -113,7 +113,7 @@ fn read_line(reply: &mut Reply, deadline: Deadline) -> Result<Option<Vec<u8>>, E
     }
 }
 
-fn store(repository: &Repository, mut data: SideBand<Reply>, deadline: Deadline) -> Result<(), Error> {
+fn store(repository: &Repository, mut data: SideBand<Reply>, deadline: &Deadline) -> Result<(), Error> {
     let odb = repository.odb()?;
     let mut pack = odb.packwriter()?;
     let mut buffer = vec![0; 64 * 1024];

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use git2::{Oid, Repository};
 use qonnect_schema::tree::Tree;
+use tokio_util::sync::CancellationToken;
 
 use crate::commit::{self, Commit, CommitDraft};
 use crate::deadline::Deadline;
@@ -25,7 +26,7 @@ pub enum Depth {
     Shallow,
 }
 
-/// The calls block: asynchronous code makes them, `open` and the drop included, on threads that may.
+/// The calls block: asynchronous code makes them on threads that may.
 pub struct Mirror {
     path: PathBuf,
     url: String,
@@ -33,6 +34,7 @@ pub struct Mirror {
     source: Source,
     /// Something could not be read: the next fetch begins with an empty clone.
     damaged: Cell<bool>,
+    end: CancellationToken,
 }
 
 enum Source {
@@ -48,12 +50,18 @@ impl Mirror {
             Err(local) => Source::Local(local),
         };
         let repository = store::open(path, &remote.url)?;
-        Ok(Self { path: path.to_owned(), url: remote.url, repository, source, damaged: Cell::new(false) })
+        let (path, damaged, end) = (path.to_owned(), Cell::new(false), CancellationToken::new());
+        Ok(Self { path, url: remote.url, repository, source, damaged, end })
+    }
+
+    /// Whatever follows ends when this is cancelled, a remote that hangs or not.
+    pub fn end_with(&mut self, end: CancellationToken) {
+        self.end = end;
     }
 
     /// Brings the tip of a branch here and returns it; `None` says that the remote has no such branch.
     pub fn fetch(&mut self, branch: &str, depth: Depth, allowed: Duration) -> Result<Option<String>, Error> {
-        let deadline = Deadline::after(allowed);
+        let deadline = &Deadline::after(allowed, self.end.clone());
         let reference = reference(branch)?;
         if self.damaged.get() || store::outgrown(&self.path) {
             self.renew()?;
@@ -79,7 +87,7 @@ impl Mirror {
         depth: Depth,
         allowed: Duration,
     ) -> Result<Option<String>, Error> {
-        let deadline = Deadline::after(allowed);
+        let deadline = &Deadline::after(allowed, self.end.clone());
         let reference = reference(branch)?;
         let usable = !self.damaged.get() && !store::outgrown(&self.path);
         if let (true, Ok(want)) = (usable, Oid::from_str(commit)) {
@@ -128,7 +136,7 @@ impl Mirror {
         expected: Option<&str>,
         allowed: Duration,
     ) -> Result<Push, Error> {
-        let deadline = Deadline::after(allowed);
+        let deadline = &Deadline::after(allowed, self.end.clone());
         let reference = reference(branch)?;
         let target = commit::find(&self.repository, commit)?.id();
         let expected =
@@ -153,7 +161,7 @@ impl Mirror {
         &mut self,
         reference: &str,
         depth: Depth,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Option<Oid>, Error> {
         let tip = match &mut self.source {
             Source::Local(path) => local::fetch(&self.repository, path, reference)?,
@@ -170,7 +178,7 @@ impl Mirror {
     }
 
     /// Gets a commit over the network unless it is here; false if there is no network to get it from.
-    fn bring(&mut self, want: Oid, depth: Depth, deadline: Deadline) -> Result<bool, Error> {
+    fn bring(&mut self, want: Oid, depth: Depth, deadline: &Deadline) -> Result<bool, Error> {
         let before = store::boundary(&self.path);
         let deep_enough = depth == Depth::Shallow || before.is_empty();
         if deep_enough && self.repository.find_commit(want).is_ok() {

@@ -34,7 +34,7 @@ pub(crate) fn publish(
     repository: &Repository,
     link: &mut Link,
     update: &Update<'_>,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Result<Push, Error> {
     let request = request(repository, update)?;
     let answer = link
@@ -44,15 +44,15 @@ pub(crate) fn publish(
     match answer {
         Ok(Answer::Accepted) => Ok(Push::Published),
         Ok(Answer::Rejected(why)) => Ok(after_rejection(link, update, why, deadline)),
-        Err(error @ (Error::Deadline { .. } | Error::Broken { .. } | Error::Protocol { .. })) => {
-            Ok(Push::Unknown(error.to_string()))
-        }
+        Err(
+            error @ (Error::Deadline { .. } | Error::Ended | Error::Broken { .. } | Error::Protocol { .. }),
+        ) => Ok(Push::Unknown(error.to_string())),
         Err(error) => Err(error),
     }
 }
 
 /// Servers word a lost race in many ways; where the branch stands now tells it from a refusal.
-fn after_rejection(link: &mut Link, update: &Update<'_>, why: String, deadline: Deadline) -> Push {
+fn after_rejection(link: &mut Link, update: &Update<'_>, why: String, deadline: &Deadline) -> Push {
     let tip = match link.ask(Service::UploadPack, deadline) {
         Ok(references) => references.tip(update.reference),
         Err(error) => return Push::Unknown(format!("{why}; then {error}")),
@@ -139,7 +139,7 @@ enum Answer {
 }
 
 /// `unpack ok`, then `ok <ref>` or `ng <ref> <reason>`.
-fn read_report(reply: impl Read, update: &Update<'_>, deadline: Deadline) -> Result<Answer, Error> {
+fn read_report(reply: impl Read, update: &Update<'_>, deadline: &Deadline) -> Result<Answer, Error> {
     let mut report = SideBand::new(reply);
     let mut lines = Vec::new();
     // What follows the report, such as the words of later hooks, changes nothing and is not waited for.

@@ -1,4 +1,4 @@
-//! The deploy branch, on a thread of its own: a remote that hangs holds nothing else up.
+//! The deploy branch, on a thread of its own: a remote that hangs holds nothing else up, and no later leadership.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
@@ -11,12 +11,20 @@ use qonnect_core::decision::{Deployed, Draft, Trailers};
 use qonnect_core::lead::{Event, Pushed, Tip};
 use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
 use qonnect_schema::Origin;
+use tokio_util::sync::CancellationToken;
 
 use super::relay;
 use super::run::Events;
 
 /// An exchange with the remote ends after this long, whatever it does.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Done until nobody wants it any more, and then neither ended nor answered.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) work: Work,
+    pub(super) end: CancellationToken,
+}
 
 #[derive(Debug)]
 pub(super) enum Work {
@@ -42,8 +50,8 @@ pub(super) fn start(
     path: &Path,
     remote: Remote,
     events: Events,
-) -> Result<mpsc::Sender<Work>, qonnect_git::Error> {
-    let (sender, work) = mpsc::channel();
+) -> Result<mpsc::Sender<Task>, qonnect_git::Error> {
+    let (sender, tasks) = mpsc::channel::<Task>();
     let (opened, open) = mpsc::sync_channel(1);
     let path = path.to_owned();
     let body = move || {
@@ -53,9 +61,19 @@ pub(super) fn start(
             Err(error) => return drop(opened.send(Err(error))),
         };
         drop(opened.send(Ok(())));
-        for work in work {
-            if let Some(event) = carry_out(&mut mirror, work) {
-                events.send(event);
+        for Task { work, end } in tasks {
+            if end.is_cancelled() {
+                continue;
+            }
+            mirror.end_with(end.clone());
+            match carry_out(&mut mirror, work) {
+                Some(_) if end.is_cancelled() => {
+                    tracing::info!(
+                        "what was asked of the deploy branch was ended: this lead does not lead any more"
+                    );
+                }
+                Some(event) => events.send(event),
+                None => {}
             }
         }
     };
@@ -70,7 +88,9 @@ fn carry_out(mirror: &mut Mirror, work: Work) -> Option<Event> {
             Ok(Some(tip)) => Event::Tip(Box::new(tip)),
             Ok(None) => Event::TipUnchanged,
             Err(error) => {
-                tracing::warn!(branch, %error, "the deploy branch cannot be read");
+                if !matches!(error, qonnect_git::Error::Ended) {
+                    tracing::warn!(branch, %error, "the deploy branch cannot be read");
+                }
                 Event::TipUnreadable
             }
         },

@@ -10,6 +10,7 @@ use qonnect_schema::revision::Revision;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::propose::Proposal;
 use super::run::Events;
@@ -21,13 +22,20 @@ pub(super) struct Effects {
     pub(super) runtime: Handle,
     pub(super) consensus: Consensus,
     pub(super) events: Events,
-    pub(super) deploy: mpsc::Sender<deploy::Work>,
+    pub(super) deploy: mpsc::Sender<deploy::Task>,
     pub(super) spec: mpsc::Sender<spec::Work>,
     pub(super) fetch: Arc<Notify>,
     pub(super) proposals: queue::UnboundedSender<Proposal>,
     pub(super) revision: watch::Sender<Option<Arc<Revision>>>,
-    pub(super) leadership: Option<Leadership>,
+    pub(super) term: Option<Term>,
     pub(super) alarm: Option<JoinHandle<()>>,
+}
+
+/// A leadership, and what ends with it.
+#[derive(Debug)]
+pub(super) struct Term {
+    pub(super) leadership: Leadership,
+    pub(super) end: CancellationToken,
 }
 
 /// A part of the lead has ended: so does the core.
@@ -57,9 +65,9 @@ impl Effects {
             Effect::ReadTip { branch, after, asks, expected } => {
                 self.later(after, deploy::Work::Read { branch, asks, expected })?;
             }
-            Effect::Write(draft) => self.deploy.send(deploy::Work::Write(draft))?,
+            Effect::Write(draft) => self.later(Duration::ZERO, deploy::Work::Write(draft))?,
             Effect::Push { branch, intent, commit, base } => {
-                self.deploy.send(deploy::Work::Push { branch, intent, commit, base })?;
+                self.later(Duration::ZERO, deploy::Work::Push { branch, intent, commit, base })?;
             }
             Effect::WakeAt(at) => self.wake(at),
         }
@@ -67,19 +75,21 @@ impl Effects {
     }
 
     fn propose(&self, change: Change) -> Result<(), Gone> {
-        let Some(leadership) = self.leadership else { return Ok(()) };
+        let Some(Term { leadership, .. }) = self.term else { return Ok(()) };
         self.proposals.send(Proposal { leadership, change }).map_err(|_| Gone)
     }
 
     fn later(&self, after: Duration, work: deploy::Work) -> Result<(), Gone> {
+        let Some(Term { end, .. }) = &self.term else { return Ok(()) };
+        let task = deploy::Task { work, end: end.clone() };
         if after.is_zero() {
-            return Ok(self.deploy.send(work)?);
+            return Ok(self.deploy.send(task)?);
         }
         let deploy = self.deploy.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(after).await;
             // If that thread has ended, the next effect finds out.
-            drop(deploy.send(work));
+            drop(deploy.send(task));
         });
         Ok(())
     }

@@ -7,8 +7,9 @@ use qonnect_git::{Depth, Limits, Mirror};
 use qonnect_schema::api::ReleaseFolder;
 use qonnect_schema::layout;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use super::deploy::Work;
+use super::deploy::{Task, Work};
 
 /// Agents do not wait longer, and ask git themselves.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ pub(super) struct Wanted {
 
 /// Asks the thread whose clone of the deploy branch holds what this lead has published.
 #[derive(Clone)]
-pub struct Relay(pub(super) mpsc::Sender<Work>);
+pub struct Relay(pub(super) mpsc::Sender<Task>);
 
 /// Asks nobody, and so hands nothing on.
 impl Default for Relay {
@@ -37,16 +38,15 @@ impl Relay {
     pub async fn folder(&self, branch: &str, cluster: &str, commit: &str) -> Option<ReleaseFolder> {
         let (answer, folder) = oneshot::channel();
         let wanted = Wanted { branch: branch.into(), cluster: cluster.into(), commit: commit.into(), answer };
-        self.0.send(Work::HandOn(wanted)).ok()?;
+        let end = CancellationToken::new();
+        // Also when the agent hangs up.
+        let _end = end.clone().drop_guard();
+        self.0.send(Task { work: Work::HandOn(wanted), end }).ok()?;
         tokio::time::timeout(PATIENCE, folder).await.ok()?.ok()?
     }
 }
 
 pub(super) fn hand_on(mirror: &mut Mirror, wanted: Wanted) {
-    // During a long exchange with git many may have given up.
-    if wanted.answer.is_closed() {
-        return;
-    }
     let folder = read(mirror, &wanted).unwrap_or_else(|error| {
         tracing::debug!(cluster = wanted.cluster, commit = wanted.commit, %error, "a release is not handed on");
         None

@@ -13,9 +13,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
-use super::effects::{Effects, Gone};
+use super::effects::{Effects, Gone, Term};
 use super::liveness::Liveness;
 use super::relay::Relay;
 use super::{deploy, notes, propose, spec, watch as watching};
@@ -39,7 +40,7 @@ pub(super) struct Events(mpsc::Sender<Input>);
 #[derive(Debug)]
 enum Input {
     Event(Event),
-    Leading(Leadership, qonnect_schema::Epoch),
+    Leading(Term, qonnect_schema::Epoch),
     Stop,
 }
 
@@ -117,7 +118,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         fetch,
         proposals,
         revision,
-        leadership: None,
+        term: None,
         alarm: None,
     };
     let (ended, core_ended) = oneshot::channel();
@@ -161,14 +162,14 @@ fn decide(inputs: &mpsc::Receiver<Input>, mut effects: Effects) {
         for input in batch.drain(..) {
             let event = match input {
                 Input::Event(event) => event,
-                Input::Leading(leadership, epoch) => {
-                    effects.leadership = Some(leadership);
+                Input::Leading(term, epoch) => {
+                    effects.term = Some(term);
                     Event::Leading(epoch)
                 }
                 Input::Stop => return,
             };
             if matches!(event, Event::Deposed) {
-                effects.leadership = None;
+                effects.term = None;
             }
             if carry_out(&mut effects, core.observe(event)).is_err() {
                 return;
@@ -192,13 +193,17 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
     let (mut knowledge, mut leadership) = (consensus.changes(), consensus.leadership());
     let _stop = StopOnDrop(events.clone());
     let mut led = None;
+    // Git work of the leadership that is: it ends with it, whatever the core and the remote do.
+    let mut end = CancellationToken::new().drop_guard();
     let mut look = Instant::now() + watching::spread(poll);
     loop {
         let now = *leadership.borrow_and_update();
         if led != now {
             led = now;
+            let token = CancellationToken::new();
+            drop(std::mem::replace(&mut end, token.clone().drop_guard()));
             match now {
-                Some(leadership) => lead(&consensus, leadership, &events).await,
+                Some(leadership) => lead(&consensus, Term { leadership, end: token }, &events).await,
                 None => {
                     tracing::info!("this lead does not lead any more");
                     events.send(Event::Deposed);
@@ -220,14 +225,15 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
 }
 
 /// Opens the epoch of a leadership; the core hears of it after the state that holds it.
-async fn lead(consensus: &Consensus, leadership: Leadership, events: &Events) {
-    let Leadership { term, node } = leadership;
-    let open = Change::OpenEpoch { node, term, group: group_id() };
+async fn lead(consensus: &Consensus, term: Term, events: &Events) {
+    let leadership = term.leadership;
+    let Leadership { term: number, node } = leadership;
+    let open = Change::OpenEpoch { node, term: number, group: group_id() };
     match propose::propose(consensus, leadership, open).await {
         Some(Answer::Epoch(epoch)) => {
             tracing::info!(%epoch, "this lead leads");
             events.send(Event::Knowledge(consensus.knowledge()));
-            drop(events.0.send(Input::Leading(leadership, epoch)));
+            drop(events.0.send(Input::Leading(term, epoch)));
         }
         answer => tracing::warn!(?answer, "the epoch was not opened: another leadership has begun"),
     }

@@ -15,6 +15,7 @@ use qonnect_schema::Epoch;
 use qonnect_schema::tree::Tree;
 use qonnect_schema::validate::{self, Checked, Checker};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::run::Events;
 
@@ -29,7 +30,7 @@ const FAILURES_TOLD: u32 = 3;
 
 pub(super) enum Work {
     /// Looks for a new commit, and says whether the remote could be asked.
-    Fetch { good: Option<String>, done: oneshot::Sender<bool> },
+    Fetch { good: Option<String>, done: oneshot::Sender<bool>, end: CancellationToken },
     /// Says of the next fetch that reaches the branch that it was for this leadership.
     Answer(Epoch),
     /// Reads what counted before a restart.
@@ -79,14 +80,18 @@ struct Spec {
 impl Spec {
     fn carry_out(&mut self, work: Work, events: &Events) {
         match work {
-            Work::Fetch { good, done } => {
+            Work::Fetch { good, done, end } => {
+                self.mirror.end_with(end);
                 let result = self.fetch(good.as_deref(), events);
-                self.note(result.as_ref().err(), events);
+                if !matches!(result, Err(qonnect_git::Error::Ended)) {
+                    self.note(result.as_ref().err(), events);
+                }
                 // Nobody waits any more when the lead is ending.
                 let _ = done.send(result.is_ok());
             }
             Work::Answer(epoch) => self.asked = Some(epoch),
             Work::Restore { good, knowledge } => {
+                self.mirror.end_with(CancellationToken::new());
                 let effective = self.restore(&good, &knowledge).unwrap_or_else(|error| {
                     tracing::error!(%error, commit = good.commit, "the last good revision cannot be read");
                     None

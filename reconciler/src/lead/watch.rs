@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::spec::Work;
 use crate::consensus::Consensus;
@@ -13,21 +14,34 @@ use crate::consensus::Consensus;
 /// The first try after one that failed comes after this long, each further one after twice as long.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 
-/// Fetches until the spec thread has ended. `fetch` wakes it; a wake during a fetch is not lost.
+/// Fetches until the spec thread has ended. `fetch` wakes it; a wake during a fetch is not lost. A leadership that
+/// begins does not wait for what hangs: it has the branch read anew.
 pub(super) async fn run(
     work: std::sync::mpsc::Sender<Work>,
     consensus: Consensus,
     fetch: Arc<Notify>,
     poll: Duration,
 ) {
-    let mut failures = 0;
+    let (mut failures, mut leadership) = (0, consensus.leadership());
     loop {
-        let (done, told) = oneshot::channel();
+        let (done, mut told) = oneshot::channel();
+        let end = CancellationToken::new();
+        leadership.mark_unchanged();
         let good = consensus.knowledge().good.as_ref().map(|good| good.commit.clone());
-        if work.send(Work::Fetch { good, done }).is_err() {
+        if work.send(Work::Fetch { good, done, end: end.clone() }).is_err() {
             return;
         }
-        let Ok(reached) = told.await else { return };
+        let reached = tokio::select! {
+            reached = &mut told => reached,
+            Ok(()) = leadership.changed() => {
+                end.cancel();
+                told.await
+            }
+        };
+        let Ok(reached) = reached else { return };
+        if end.is_cancelled() {
+            continue;
+        }
         failures = if reached { 0 } else { failures + 1 };
         let pause = match failures {
             0 => poll,

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use qonnect_git::{Credentials, Depth, Error, Mirror, Push, Remote};
+use tokio_util::sync::CancellationToken;
 
 use super::contract::{commit, published, tip};
 use super::servers::{self, PATIENCE, Server};
@@ -74,6 +76,53 @@ fn a_silent_ssh_server_ends_at_the_deadline() {
     let ssh = servers::ssh();
     let silent = silent();
     ends_at_its_deadline(mirror(format!("ssh://git@{silent}/fleet.git"), ssh.remote.credentials));
+}
+
+/// A server that answers nothing, and whose caller wants nothing any more once it has called. It tells of a caller
+/// that has hung up.
+fn silent_until(end: &CancellationToken) -> (SocketAddr, mpsc::Receiver<()>) {
+    let (end, (tell, gone)) = (end.clone(), mpsc::channel());
+    let address = server(move |mut stream| {
+        end.cancel();
+        std::io::copy(&mut stream, &mut std::io::sink()).ok();
+        tell.send(()).ok();
+    });
+    (address, gone)
+}
+
+fn ends_when_nobody_wants_it(mirror_of: impl Fn(SocketAddr) -> Mirror) {
+    let end = CancellationToken::new();
+    let (silent, gone) = silent_until(&end);
+    let mut mirror = mirror_of(silent);
+    mirror.end_with(end);
+    let fetched = in_time(|| mirror.fetch("deploy", Depth::Full, PATIENCE));
+    assert!(matches!(fetched, Err(Error::Ended)), "{fetched:?}");
+    assert!(gone.recv_timeout(SLACK).is_ok(), "the connection still stands");
+
+    let end = CancellationToken::new();
+    let (silent, gone) = silent_until(&end);
+    let mut mirror = mirror_of(silent);
+    mirror.end_with(end);
+    let commit = commit(&mirror, None, "a", "1");
+    let push = in_time(|| mirror.publish("deploy", &commit, None, PATIENCE)).unwrap();
+    assert!(matches!(push, Push::Unknown(_)), "{push:?}");
+    assert!(gone.recv_timeout(SLACK).is_ok(), "the connection still stands");
+}
+
+#[test]
+fn a_silent_http_server_is_left_when_nobody_wants_it() {
+    ends_when_nobody_wants_it(|silent| mirror(format!("http://{silent}/fleet.git"), Credentials::None));
+}
+
+#[test]
+fn a_silent_git_daemon_is_left_when_nobody_wants_it() {
+    ends_when_nobody_wants_it(|silent| mirror(format!("git://{silent}/fleet.git"), Credentials::None));
+}
+
+#[test]
+fn a_silent_ssh_server_is_left_when_nobody_wants_it() {
+    let credentials = servers::ssh().remote.credentials;
+    ends_when_nobody_wants_it(|silent| mirror(format!("ssh://git@{silent}/fleet.git"), credentials.clone()));
 }
 
 #[test]

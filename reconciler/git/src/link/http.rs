@@ -1,11 +1,12 @@
 //! Smart HTTP through reqwest and rustls, with tokens that stay with their host.
 
 use std::cell::OnceCell;
+use std::io::{self, Read};
 use std::time::Duration;
 
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use bytes::{Buf as _, Bytes};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
 use super::{References, Reply, Service};
 use crate::deadline::Deadline;
@@ -36,14 +37,14 @@ impl Http {
         Ok(Self { base: url.clone(), configured: url, credentials, client: OnceCell::new() })
     }
 
-    pub(super) fn ask(&mut self, service: Service, deadline: Deadline) -> Result<References, Error> {
+    pub(super) fn ask(&mut self, service: Service, deadline: &Deadline) -> Result<References, Error> {
         let mut at = below(&self.configured, "info/refs");
         at.set_query(Some(&format!("service={}", service.name())));
         for _ in 0..=REDIRECTS_MAX {
             let response = self.send(self.client()?.get(at.clone()), &at, deadline)?;
             if !response.status().is_redirection() {
                 self.base = base_of(&at)?;
-                let mut advertised = accept(response, service, "advertisement")?;
+                let mut advertised = Body::new(accept(response, service, "advertisement")?, deadline);
                 return References::read(&mut advertised, true, deadline);
             }
             at = redirected(&at, &response)?;
@@ -55,7 +56,7 @@ impl Http {
         &mut self,
         service: Service,
         request: Vec<u8>,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Reply, Error> {
         let mut response = self.post(service, request.clone(), deadline)?;
         if response.status().is_redirection() {
@@ -63,10 +64,10 @@ impl Http {
             self.ask(service, deadline)?;
             response = self.post(service, request, deadline)?;
         }
-        Ok(Box::new(accept(response, service, "result")?))
+        Ok(Box::new(Body::new(accept(response, service, "result")?, deadline)))
     }
 
-    fn post(&self, service: Service, request: Vec<u8>, deadline: Deadline) -> Result<Response, Error> {
+    fn post(&self, service: Service, request: Vec<u8>, deadline: &Deadline) -> Result<Response, Error> {
         let at = below(&self.base, service.name());
         let request = self
             .client()?
@@ -77,17 +78,17 @@ impl Http {
         self.send(request, &at, deadline)
     }
 
-    fn send(&self, request: RequestBuilder, at: &Url, deadline: Deadline) -> Result<Response, Error> {
+    fn send(&self, request: RequestBuilder, at: &Url, deadline: &Deadline) -> Result<Response, Error> {
         let request = match self.credentials.basic()? {
             Some((user, secret)) if at.origin() == self.configured.origin() => {
                 request.basic_auth(user, Some(secret))
             }
             _ => request,
         };
-        request.timeout(deadline.left()?).send().map_err(|error| explain(error, deadline))
+        deadline.wait(request.send())?.map_err(explain)
     }
 
-    /// Made at the first use, because that is where it may block.
+    /// Made at the first use: it reads the certificates that this machine trusts.
     fn client(&self) -> Result<&Client, Error> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -96,14 +97,46 @@ impl Http {
             // Some hosts serve git only to what calls itself git.
             .user_agent(concat!("git/2 (qonnect ", env!("CARGO_PKG_VERSION"), ")"))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_MAX)
-            .timeout(None);
+            .connect_timeout(CONNECT_MAX);
         if is_loopback(&self.configured) {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| Error::Unreachable { detail: chain(&error) })?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// What a host answers, as it arrives.
+struct Body {
+    response: Response,
+    /// Has arrived, and was not asked for yet.
+    arrived: Bytes,
+    deadline: Deadline,
+}
+
+impl Body {
+    fn new(response: Response, deadline: &Deadline) -> Self {
+        Self { response, arrived: Bytes::new(), deadline: deadline.clone() }
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.arrived.is_empty() {
+            let chunk = async { self.response.chunk().await.map_err(|error| broken(&error.without_url())) };
+            match self.deadline.wait_io(chunk)? {
+                Some(chunk) => self.arrived = chunk,
+                None => return Ok(0),
+            }
+        }
+        let length = self.arrived.len().min(buffer.len());
+        self.arrived.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+fn broken(error: &reqwest::Error) -> io::Error {
+    io::Error::other(chain(error))
 }
 
 /// Whether nobody between us and the host can read along.
@@ -174,11 +207,8 @@ fn accept(response: Response, service: Service, what: &str) -> Result<Response, 
     Ok(response)
 }
 
-fn explain(error: reqwest::Error, deadline: Deadline) -> Error {
+fn explain(error: reqwest::Error) -> Error {
     let error = error.without_url();
-    if deadline.left().is_err() || (error.is_timeout() && !error.is_connect()) {
-        return deadline.explain(&std::io::ErrorKind::TimedOut.into());
-    }
     let detail = chain(&error);
     if error.is_connect() { Error::Unreachable { detail } } else { Error::Broken { detail } }
 }

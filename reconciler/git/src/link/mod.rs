@@ -55,7 +55,7 @@ impl Link {
     }
 
     /// Asks for the references of the remote.
-    pub(crate) fn ask(&mut self, service: Service, deadline: Deadline) -> Result<References, Error> {
+    pub(crate) fn ask(&mut self, service: Service, deadline: &Deadline) -> Result<References, Error> {
         match self {
             Self::Http(http) => http.ask(service, deadline),
             Self::Session(sessions) => sessions.ask(service, deadline),
@@ -63,7 +63,7 @@ impl Link {
     }
 
     /// Does what comes before a request; when it fails, the remote has not acted.
-    pub(crate) fn prepare(&mut self, service: Service, deadline: Deadline) -> Result<(), Error> {
+    pub(crate) fn prepare(&mut self, service: Service, deadline: &Deadline) -> Result<(), Error> {
         match self {
             Self::Http(_) => Ok(()),
             Self::Session(sessions) => sessions.prepare(service, deadline),
@@ -75,7 +75,7 @@ impl Link {
         &mut self,
         service: Service,
         request: Vec<u8>,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Reply, Error> {
         let reply = match self {
             Self::Http(http) => http.call(service, request, deadline)?,
@@ -107,7 +107,7 @@ impl References {
     }
 
     /// Reads an advertisement up to its end; over HTTP it begins with a heading of its own.
-    fn read(from: &mut dyn Read, heading: bool, deadline: Deadline) -> Result<Self, Error> {
+    fn read(from: &mut dyn Read, heading: bool, deadline: &Deadline) -> Result<Self, Error> {
         let mut next = || packet::read(from).map_err(|error| deadline.explain(&error));
         if heading {
             // Without this look, any page of zeros would pass for a repository without branches.

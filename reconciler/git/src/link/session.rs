@@ -1,6 +1,8 @@
 //! Protocols with a lasting session: the server speaks first, then answers one request.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{References, Reply, Service, recognise};
 use crate::deadline::Deadline;
@@ -13,9 +15,37 @@ pub(super) struct Pipes {
     pub(super) input: Box<dyn Write + Send>,
 }
 
+/// One way of a session, in which every read and write ends at the deadline.
+pub(super) struct Timed<P> {
+    pipe: P,
+    deadline: Deadline,
+}
+
+impl<P> Timed<P> {
+    pub(super) fn new(pipe: P, deadline: &Deadline) -> Self {
+        Self { pipe, deadline: deadline.clone() }
+    }
+}
+
+impl<P: AsyncRead + Unpin> Read for Timed<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.deadline.wait_io(self.pipe.read(buffer))
+    }
+}
+
+impl<P: AsyncWrite + Unpin> Write for Timed<P> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.deadline.wait_io(self.pipe.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.deadline.wait_io(self.pipe.flush())
+    }
+}
+
 /// Opens sessions.
 pub(super) trait Dial: Send {
-    fn dial(&self, service: Service, deadline: Deadline) -> Result<Pipes, Error>;
+    fn dial(&self, service: Service, deadline: &Deadline) -> Result<Pipes, Error>;
 }
 
 pub(crate) struct Sessions {
@@ -28,7 +58,7 @@ impl Sessions {
         Self { dial: Box::new(dial), open: None }
     }
 
-    pub(super) fn ask(&mut self, service: Service, deadline: Deadline) -> Result<References, Error> {
+    pub(super) fn ask(&mut self, service: Service, deadline: &Deadline) -> Result<References, Error> {
         self.hang_up();
         let mut pipes = self.dial.dial(service, deadline)?;
         let references = References::read(&mut pipes.output, false, deadline).map_err(before_a_request)?;
@@ -36,7 +66,7 @@ impl Sessions {
         Ok(references)
     }
 
-    pub(super) fn prepare(&mut self, service: Service, deadline: Deadline) -> Result<(), Error> {
+    pub(super) fn prepare(&mut self, service: Service, deadline: &Deadline) -> Result<(), Error> {
         match &self.open {
             Some((open, _)) if *open == service => Ok(()),
             _ => self.ask(service, deadline).map(drop),
@@ -47,7 +77,7 @@ impl Sessions {
         &mut self,
         service: Service,
         request: &[u8],
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<Reply, Error> {
         self.prepare(service, deadline)?;
         let (_, Pipes { mut input, output }) = self.open.take().expect("prepare opens a session");
@@ -70,7 +100,7 @@ struct Answer {
 }
 
 impl Read for Answer {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.output.read(buffer)
     }
 }

@@ -1,14 +1,16 @@
 //! Sessions through the program `ssh`: no shell here, pinned host keys, and an end at the deadline.
 
 use std::io::{self, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::oneshot;
 
 use super::Service;
-use super::session::{Dial, Pipes};
-use crate::deadline::Deadline;
+use super::session::{Dial, Pipes, Timed};
+use crate::deadline::{self, Deadline};
 use crate::error::{Error, plain};
 use crate::remote::{Credentials, SshPlace};
 
@@ -34,7 +36,7 @@ impl Ssh {
         }
     }
 
-    fn command(&self, service: Service, deadline: Deadline) -> Result<Command, Error> {
+    fn command(&self, service: Service, deadline: &Deadline) -> Result<Command, Error> {
         let seconds = deadline.left()?.as_secs().max(1);
         let mut ssh = Command::new("ssh");
         // Nothing of this machine's or this user's configuration takes part.
@@ -69,61 +71,61 @@ impl Ssh {
 }
 
 impl Dial for Ssh {
-    fn dial(&self, service: Service, deadline: Deadline) -> Result<Pipes, Error> {
+    fn dial(&self, service: Service, deadline: &Deadline) -> Result<Pipes, Error> {
         for path in [&self.key, &self.known_hosts] {
             std::fs::File::open(path).map_err(|source| Error::File { path: path.clone(), source })?;
         }
+        let _inside = deadline::enter();
         let mut child = self.command(service, deadline)?.spawn().map_err(Error::Program)?;
         let input = child.stdin.take().expect("stdin is piped");
         let output = child.stdout.take().expect("stdout is piped");
-        let complaint = listen(child.stderr.take().expect("stderr is piped"));
-        let left = deadline.left().unwrap_or_default();
-        let (alive, gone) = mpsc::channel();
-        thread::spawn(move || watch(child, &gone, left));
-        Ok(Pipes { output: Box::new(Output { output, complaint, _alive: alive }), input: Box::new(input) })
+        let (say, complaint) = oneshot::channel();
+        deadline::spawn(listen(child.stderr.take().expect("stderr is piped"), say));
+        let (alive, gone) = oneshot::channel();
+        deadline::spawn(watch(child, gone, deadline.clone()));
+        let output = Timed::new(output, deadline);
+        let output = Output { output, complaint, deadline: deadline.clone(), _alive: alive };
+        Ok(Pipes { output: Box::new(output), input: Box::new(Timed::new(input, deadline)) })
     }
 }
 
 /// Ends `child` at the deadline, or a while after its reader has gone.
-fn watch(mut child: Child, reader: &Receiver<()>, left: Duration) {
-    if reader.recv_timeout(left) == Err(RecvTimeoutError::Disconnected) {
-        let end = Instant::now() + FAREWELL;
-        while Instant::now() < end && matches!(child.try_wait(), Ok(None)) {
-            thread::sleep(Duration::from_millis(20));
-        }
+async fn watch(mut child: Child, reader: oneshot::Receiver<()>, deadline: Deadline) {
+    tokio::select! {
+        _ = deadline.passed() => {}
+        _ = reader => drop(tokio::time::timeout(FAREWELL, child.wait()).await),
     }
     // It may have ended by itself, then there is nothing to kill.
-    let _ = child.kill();
-    let _ = child.wait();
+    let _ = child.kill().await;
 }
 
-fn listen(mut stderr: impl Read + Send + 'static) -> Receiver<String> {
+async fn listen(mut stderr: ChildStderr, say: oneshot::Sender<String>) {
     const BYTES_MAX: u64 = 4096;
-    let (say, complaint) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = stderr.by_ref().take(BYTES_MAX).read_to_end(&mut text);
-        let _ = say.send(plain(&text));
-        // A full pipe would stop ssh.
-        let _ = io::copy(&mut stderr, &mut io::sink());
-    });
-    complaint
+    let mut text = Vec::new();
+    let _ = (&mut stderr).take(BYTES_MAX).read_to_end(&mut text).await;
+    let _ = say.send(plain(&text));
+    // A full pipe would stop ssh.
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
 }
 
 struct Output {
-    output: ChildStdout,
-    complaint: Receiver<String>,
+    output: Timed<ChildStdout>,
+    complaint: oneshot::Receiver<String>,
+    deadline: Deadline,
     /// Dropped with the reader, which tells the watch.
-    _alive: Sender<()>,
+    _alive: oneshot::Sender<()>,
 }
 
 impl Read for Output {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.output.read(buffer)? {
-            0 if !buffer.is_empty() => match self.complaint.recv_timeout(COMPLAINT) {
-                Ok(text) if !text.is_empty() => Err(io::Error::other(text)),
-                _ => Ok(0),
-            },
+            0 if !buffer.is_empty() => {
+                let complaint = async { tokio::time::timeout(COMPLAINT, &mut self.complaint).await };
+                match self.deadline.wait(complaint) {
+                    Ok(Ok(Ok(text))) if !text.is_empty() => Err(io::Error::other(text)),
+                    _ => Ok(0),
+                }
+            }
             length => Ok(length),
         }
     }
