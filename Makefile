@@ -26,6 +26,7 @@ soak: ## The same with far larger numbers: hours
 	$(CARGO) build --workspace --bins --locked
 	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 \
 		$(CARGO) test --workspace --locked --test integration -- leaders partitions
+	$(CARGO) test --workspace --locked --test soak
 
 setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows
 	tests/control-plane/install.sh

@@ -1,0 +1,3 @@
+//! What takes long by its nature: no part of `make test`.
+
+mod busy;
