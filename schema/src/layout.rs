@@ -26,6 +26,17 @@ pub fn release(cluster: &str) -> String {
     format!("{CLUSTERS}/{cluster}/{RELEASE}")
 }
 
+/// The name of a part of a component that is divided over several clusters. No component of a document has a `.` in its
+/// name.
+pub fn part(component: &str, which: impl std::fmt::Display) -> String {
+    format!("{component}.{which}")
+}
+
+/// The component that a part is one of.
+pub fn whole(part: &str) -> &str {
+    part.split_once('.').map_or(part, |(whole, _)| whole)
+}
+
 /// The digest of a cluster's folder: paths are relative to it, `release.yaml` is left out.
 ///
 /// SHA-256 over, for each file in the order of its path's bytes: the path's length as u64 big endian, the

@@ -10,6 +10,7 @@ mod limits;
 mod moves;
 mod objective;
 mod optima;
+mod parts;
 mod priority;
 mod rollout_bookinfo;
 mod scenario;

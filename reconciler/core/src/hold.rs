@@ -255,7 +255,8 @@ impl Removals {
     fn count(candidate: &Candidate, before: Option<&Effective>, knowledge: &Knowledge) -> Self {
         let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, placement) in &*knowledge.placements {
-            known.entry(name).or_default().extend(placement.spec.components.keys().map(String::as_str));
+            let components = placement.spec.components.keys().map(|name| layout::whole(name));
+            known.entry(name).or_default().extend(components);
         }
         for (name, source) in before.into_iter().flat_map(|before| &before.revision.applications) {
             known.entry(name).or_default().extend(names(source));

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_core::audit;
 use qonnect_core::knowledge::Knowledge;
-use qonnect_schema::ClusterSpec;
 use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, NodeView, PlacementView, RevisionRecord, StateHash,
 };
 use qonnect_schema::documents::cluster::DeclaredNode;
+use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::documents::snapshot::{Brake, ClusterState, ComponentStatus, Health, Node, Resources};
 use qonnect_schema::revision::{ApplicationSource, Revision};
+use qonnect_schema::{ClusterSpec, layout};
 
 pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ClusterView> {
     let unheard = ClusterState::default();
@@ -55,12 +56,16 @@ pub(super) fn applications(knowledge: &Knowledge, revision: Option<&Revision>) -
     let view = |(name, source): (&String, &std::sync::Arc<ApplicationSource>)| {
         let spec = &source.application.spec;
         let placement = knowledge.placements.get(name);
+        let placed = || placement.into_iter().flat_map(|placement| &placement.spec.components);
+        // What is on several clusters is as well as the worst of its parts.
         let health = |component: &str| {
-            let cluster = placement?.spec.components.get(component)?.cluster.as_deref()?;
-            // Placed, but not reported yet: on its way.
-            Some(
-                statuses.get(&(cluster, name, component)).map_or(Health::Reconciling, |status| status.health),
-            )
+            let parts = placed().filter(|(part, _)| layout::whole(part) == component);
+            let health = |(part, placed): (&String, &ComponentPlacement)| {
+                let status = statuses.get(&(placed.cluster.as_deref()?, name.as_str(), part.as_str()));
+                // Placed, but not reported yet: on its way.
+                Some(status.map_or(Health::Reconciling, |status| status.health))
+            };
+            parts.filter_map(health).max()
         };
         let healths: Vec<_> =
             spec.components.iter().filter_map(|component| health(&component.name)).collect();

@@ -107,9 +107,61 @@ pub struct Component {
     /// Components of the same application that it must be apart from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub separate: Vec<Separation>,
+    /// Several clusters at once; one, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
+    /// In how many different places its clusters must lie; with it alone, its replicas are divided evenly over as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
     /// How components on other clusters reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
+}
+
+/// How the replicas of Deployments, StatefulSets and ReplicaSets are divided over clusters. All other objects are on
+/// each of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Replicas {
+    pub division: Division,
+    /// Over how many clusters, at the most where they are `packed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub clusters: Option<u32>,
+    /// For `weighted`: the share of each cluster; alike, if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(range(min = 1, max = 1000)))]
+    pub weights: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Division {
+    /// On every cluster that its tiers, selector, regions and tolerations let it be on, each with all replicas.
+    All,
+    /// Divided by weights.
+    #[default]
+    Weighted,
+    /// Divided evenly over as few clusters as have room for them.
+    Packed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Spread {
+    /// `cluster`, `region`, `tier`, or a label of clusters. Clusters without it count as one place.
+    #[serde(default = "cluster")]
+    #[schemars(length(min = 1))]
+    pub by: String,
+    #[schemars(range(min = 2, max = 64))]
+    pub min: u32,
+}
+
+impl Component {
+    /// Whether it runs on several clusters at once.
+    pub fn is_divided(&self) -> bool {
+        self.replicas.is_some() || self.spread.is_some()
+    }
 }
 
 /// Selects clusters by `metadata.labels`, as Kubernetes selects pods.

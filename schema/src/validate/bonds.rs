@@ -8,9 +8,6 @@ use super::fleet::Declared;
 use super::words::{did_you_mean, quoted};
 use crate::documents::application::Component;
 
-/// What `separate` names by a short word.
-const PLACES: [&str; 3] = ["cluster", "region", "tier"];
-
 pub(super) fn check(components: &[Component], fleet: &Declared, origin: Origin<'_>, findings: &mut Findings) {
     let names: BTreeSet<&str> = components.iter().map(|component| component.name.as_str()).collect();
     let before = findings.len();
@@ -32,12 +29,7 @@ pub(super) fn check(components: &[Component], fleet: &Declared, origin: Origin<'
                 let message = format!("`{}` stands here twice", separation.from);
                 findings.error(origin, "duplicate-name", format!("{pointer}/from"), message);
             }
-            let labels = fleet.clusters.values().flat_map(|cluster| cluster.metadata.labels.keys());
-            let known: BTreeSet<&str> = labels.map(String::as_str).chain(PLACES).collect();
-            if !separation.by.starts_with("qonnect.io/") {
-                let pointer = format!("{pointer}/by");
-                fleet.expect_known("label", &separation.by, &known, origin, pointer, findings);
-            }
+            fleet.expect_label(&separation.by, origin, format!("{pointer}/by"), findings);
         }
     }
     if findings.len() == before {

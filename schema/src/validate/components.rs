@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bonds;
 use super::findings::{Findings, Origin};
 use super::fleet::{Declared, escape};
 use super::words::{did_you_mean, quoted};
+use super::{bonds, division};
 use crate::Cluster;
 use crate::documents::application::{
     Application, ClusterSelector, Component, LabelOperator, LabelRequirement, TolerationOperator,
 };
+use crate::layout;
 
 /// Namespaces that Kubernetes keeps for itself.
 const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
@@ -53,6 +54,7 @@ pub(super) fn check(
         }
     }
     bonds::check(&spec.components, fleet, origin, findings);
+    division::check(&spec.components, fleet, origin, findings);
     pins(&spec.pin, &names, fleet, origin, findings);
     cycles(&spec.components, origin, findings);
 }
@@ -66,7 +68,7 @@ fn pins(
 ) {
     for (component, cluster) in pins {
         let pointer = format!("/spec/pin/{}", escape(component));
-        if !names.contains(component.as_str()) && !findings.is_repaired(origin.file, names_components) {
+        if !names.contains(layout::whole(component)) && !findings.is_repaired(origin.file, names_components) {
             let message = format!("this application has no component {}", quoted(component));
             findings.error(origin, "unknown-component", pointer, message);
         } else {

@@ -80,6 +80,22 @@ impl Declared {
         }
     }
 
+    /// A label by which clusters are told apart, or one of the short words.
+    pub(super) fn expect_label(
+        &self,
+        by: &str,
+        origin: Origin<'_>,
+        pointer: String,
+        findings: &mut Findings,
+    ) {
+        const PLACES: [&str; 3] = ["cluster", "region", "tier"];
+        let labels = self.clusters.values().flat_map(|cluster| cluster.metadata.labels.keys());
+        let known: BTreeSet<&str> = labels.map(String::as_str).chain(PLACES).collect();
+        if !by.starts_with("qonnect.io/") {
+            self.expect_known("label", by, &known, origin, pointer, findings);
+        }
+    }
+
     pub(super) fn expect_cluster(
         &self,
         name: &str,

@@ -9,7 +9,7 @@ use super::findings::{Findings, Origin};
 use super::fleet::Declared;
 use super::places::{below, is_yaml};
 use super::words::{did_you_mean, quoted};
-use super::{document, objects};
+use super::{division, document, objects};
 use crate::documents::application::{Application, Component, Expose};
 use crate::layout;
 use crate::manifest::Manifest;
@@ -74,8 +74,16 @@ impl<'a> Manifests<'a> {
         if manifests.is_empty() && !component.manifests.is_empty() {
             let message = format!("the manifests of `{}` hold no object", component.name);
             self.error("no-object", format!("/spec/components/{index}/manifests"), message, None);
-        } else if let Some(expose) = &component.expose {
+            return;
+        }
+        if let Some(expose) = &component.expose {
             self.expose(index, expose, manifests);
+        }
+        if let Some((wanted, there)) = division::too_few(component, manifests) {
+            let message = format!("{wanted} clusters, but {there} replicas in its manifests");
+            let help = Some("give each workload at least one replica for each cluster");
+            let field = if component.replicas.is_some() { "replicas" } else { "spread" };
+            self.error("too-few-replicas", format!("/spec/components/{index}/{field}"), message, help);
         }
     }
 

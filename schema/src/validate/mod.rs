@@ -16,6 +16,7 @@ mod bonds;
 mod checker;
 mod claims;
 mod components;
+mod division;
 mod document;
 mod findings;
 mod fleet;

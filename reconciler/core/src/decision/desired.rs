@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use qonnect_schema::documents::application::Component;
 use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Placement, layout};
 
@@ -63,16 +64,22 @@ fn endpoints<'a>(
     copies: &BTreeMap<String, Copies>,
     cluster: &str,
 ) -> BTreeMap<&'a str, Endpoint> {
-    let components = source.application.spec.components.iter();
-    components
-        .map(|callee| {
-            let used = copies.get(&callee.name).map(|copies| copies.callers_use.as_str());
-            let elsewhere =
-                used.filter(|used| *used != cluster).and_then(|used| input.revision.clusters.get(used));
-            let manifests = source.manifests.get(&callee.name).map_or(&[][..], Vec::as_slice);
-            (callee.name.as_str(), render::endpoint(callee, manifests, elsewhere))
-        })
-        .collect()
+    let used = |callee: &Component| copies.get(&callee.name).map(|copies| copies.callers_use.as_str());
+    let endpoint = |callee: &Component| {
+        let elsewhere =
+            used(callee).filter(|used| *used != cluster).and_then(|used| input.revision.clusters.get(used));
+        let manifests = source.manifests.get(&callee.name).map_or(&[][..], Vec::as_slice);
+        render::endpoint(callee, manifests, elsewhere)
+    };
+    let components = &source.application.spec.components;
+    let mut endpoints: BTreeMap<&str, Endpoint> =
+        components.iter().map(|callee| (callee.name.as_str(), endpoint(callee))).collect();
+    // Of what is on all clusters, the part beside the caller is called, else the first.
+    let beside = |callee: &&Component| used(callee) == Some(cluster);
+    for callee in components.iter().filter(beside).chain(components) {
+        endpoints.entry(layout::whole(&callee.name)).or_insert_with(|| endpoint(callee));
+    }
+    endpoints
 }
 
 /// What is deployed of applications whose source cannot be read.

@@ -80,6 +80,8 @@ const REFUSED_MAX: usize = 20;
 
 /// What to commit, if anything.
 pub fn decide(input: &Input<'_>) -> Option<Draft> {
+    let revision = input.plan.divided(input.revision);
+    let input = &Input { revision: &revision, ..*input };
     let world = World {
         revision: input.revision,
         plan: input.plan,

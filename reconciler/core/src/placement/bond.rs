@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use qonnect_schema::Cluster;
 use qonnect_schema::documents::placement::{Filter, Refusal};
+use qonnect_schema::{Cluster, layout};
 
 use super::labels;
 use super::member::Member;
@@ -17,6 +17,8 @@ pub(super) struct Bond {
     pub(super) kind: Kind,
     /// This end asks for it, so that this end moves if it is broken.
     pub(super) asks: bool,
+    /// Both are parts of one component, with the same objects.
+    pub(super) part: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,10 +109,25 @@ impl Problem {
         }
         for (name, kind) in bonds {
             if let Some(other) = named(self, &name).filter(|other| *other != item) {
-                self.items[item].bonds.push(Bond { other, kind, asks: true });
-                self.items[other].bonds.push(Bond { other: item, kind, asks: false });
+                let whole = |item: usize| layout::whole(&self.component(item).name);
+                let part = whole(item) == whole(other);
+                self.items[item].bonds.push(Bond { other, kind, asks: true, part });
+                self.items[other].bonds.push(Bond { other: item, kind, asks: false, part });
             }
         }
+    }
+
+    /// Whether it may not go there now, whatever else is placed: it did not become Ready there lately, or another part
+    /// of the same component sits there.
+    pub(super) fn barred(&self, item: usize, member: usize) -> bool {
+        self.items[item].gave_up.is_some_and(|(cluster, _)| cluster == member)
+            || self.taken(item, member).is_some()
+    }
+
+    /// The other part of the same component that sits there.
+    pub(super) fn taken(&self, item: usize, member: usize) -> Option<usize> {
+        let mut parts = self.items[item].bonds.iter().filter(|bond| bond.part).map(|bond| bond.other);
+        parts.find(|other| self.sits_on(*other, member))
     }
 
     fn topology(&mut self, by: &str) -> usize {

@@ -108,7 +108,7 @@ pub(super) fn admitted(problem: &Problem, item: usize) -> Vec<usize> {
         return home.into_iter().collect();
     }
     let newcomers = problem.menus.admitted(facts.menu).iter().map(|member| *member as usize);
-    let newcomers = newcomers.filter(|member| !problem.gave_up(item, *member));
+    let newcomers = newcomers.filter(|member| !problem.barred(item, *member));
     let mut admitted: Vec<usize> =
         newcomers.filter(|member| facts.home != Some(*member)).chain(home).collect();
     admitted.sort_unstable();

@@ -33,6 +33,10 @@ pub(super) enum Refused<'a> {
         home: &'a str,
         status: ClusterStatus,
     },
+    /// Another part of the component, with the same objects, has not left it yet.
+    Taken {
+        part: &'a str,
+    },
     /// It did not become Ready there, and is not tried again until then.
     GaveUp(Timestamp),
 }
@@ -100,6 +104,9 @@ pub(super) fn refused(problem: &Problem, item: usize, member: usize) -> Option<R
             Some(Refused::Pinned { home: &home.name, status: home.status })
         }
         (None, None) => {
+            if let Some(part) = problem.taken(item, member) {
+                return Some(Refused::Taken { part: &problem.component(part).name });
+            }
             let gave_up = problem.items[item].gave_up.filter(|(cluster, _)| *cluster == member);
             gave_up.map(|(_, until)| Refused::GaveUp(until))
         }
@@ -136,6 +143,9 @@ impl Refused<'_> {
             Self::Drain => (Filter::Cordon, "is drained: everything moves away".into()),
             Self::Silent(ClusterStatus::Lost) => (Filter::Lease, "is Lost: nothing can run here".into()),
             Self::Silent(status) => (Filter::Lease, format!("is {status:?}: nothing new comes here")),
+            Self::Taken { part } => {
+                (Filter::Separation, format!("{part}, which has the same objects, has not left it yet"))
+            }
             Self::GaveUp(until) => {
                 (Filter::Failed, format!("it was not Ready here in time: tried again after {until}"))
             }

@@ -18,12 +18,14 @@
 //!
 //! *Assumptions:* the revision is free of faults, so that names in it are unique and dependencies exist.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use qonnect_schema::SnapshotSpec;
 use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::documents::placement::ComponentPlacement;
-use qonnect_schema::revision::Revision;
+use qonnect_schema::revision::{ApplicationSource, Revision};
 
 mod bond;
 mod borda;
@@ -31,6 +33,7 @@ mod bound;
 mod difference;
 mod extended;
 mod filter;
+mod grow;
 mod labels;
 mod latency;
 mod limit;
@@ -42,6 +45,7 @@ mod notes;
 mod objective;
 mod outcome;
 mod pack;
+mod parts;
 mod planner;
 mod problem;
 mod reason;
@@ -79,8 +83,23 @@ pub struct ApplicationPlan {
     pub strategy: Strategy,
     /// Components that may not stay where they are: a filter or a limit drives them out.
     pub forced: BTreeSet<String>,
+    /// The application with parts for what runs on several clusters, if anything does: as such it is rolled out.
+    pub divided: Option<Arc<ApplicationSource>>,
     /// By name of the component; `moving` is absent here, rolling out decides it.
     pub components: BTreeMap<String, ComponentPlacement>,
+}
+
+impl Plan {
+    /// The revision that is rolled out: with parts for what the plan has on several clusters.
+    pub fn divided<'a>(&self, revision: &'a Revision) -> Cow<'a, Revision> {
+        let mut revision = Cow::Borrowed(revision);
+        for (name, plan) in &self.applications {
+            if let Some(source) = plan.divided.as_ref().filter(|_| revision.applications.contains_key(name)) {
+                revision.to_mut().applications.insert(name.clone(), source.clone());
+            }
+        }
+        revision
+    }
 }
 
 /// Plans all applications together. Same input, same plan, on every machine.

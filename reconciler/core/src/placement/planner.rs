@@ -30,8 +30,8 @@ pub struct Touched {
 /// A problem with its solution.
 #[derive(Debug, Clone)]
 pub struct Planner {
-    problem: Problem,
-    solution: Solution,
+    pub(super) problem: Problem,
+    pub(super) solution: Solution,
 }
 
 impl Planner {
@@ -51,6 +51,7 @@ impl Planner {
         let mut planner = Self { problem, solution };
         let items: Vec<usize> = planner.problem.live().collect();
         planner.solve(&items, effort);
+        planner.unpack(revision, snapshot, &items, effort);
         planner.solution.look();
         planner
     }
@@ -91,13 +92,16 @@ impl Planner {
         for name in touched.clusters.union(&counted) {
             self.observe(name, revision, snapshot, &mut dirty);
         }
-        for name in &touched.applications {
+        let mut names = self.divided_otherwise(revision, snapshot, touched);
+        names.extend(touched.applications.iter().cloned());
+        for name in &names {
+            self.problem.grown.retain(|(application, _), _| application != name);
             self.reload(name, revision, snapshot, &mut dirty);
         }
         self.widen(&mut dirty);
         let items: Vec<usize> = dirty.into_iter().collect();
         self.solve(&items, Effort::Rounds(EFFORT_CHANGE));
-        let mut names = touched.applications.clone();
+        names.extend(self.unpack(revision, snapshot, &items, Effort::Rounds(EFFORT_CHANGE)));
         for item in self.solution.look() {
             names.insert(self.problem.app(item).name.clone());
         }
@@ -109,7 +113,7 @@ impl Planner {
         names.into_iter().map(plan).collect()
     }
 
-    fn solve(&mut self, items: &[usize], effort: Effort) {
+    pub(super) fn solve(&mut self, items: &[usize], effort: Effort) {
         let by = |strategy| {
             let chosen = items.iter().copied().filter(|item| self.problem.app(*item).strategy() == strategy);
             chosen.collect::<Vec<_>>()
@@ -130,7 +134,7 @@ impl Planner {
         let components = components.collect();
         let forced = app.items.clone().filter(|item| state.must_leave(*item));
         let forced = forced.map(|item| self.problem.component(item).name.clone()).collect();
-        ApplicationPlan { strategy: app.strategy(), forced, components }
+        ApplicationPlan { strategy: app.strategy(), forced, divided: app.divided.clone(), components }
     }
 
     /// The clusters that have some of an extended resource that was not asked for until now.
@@ -155,7 +159,7 @@ impl Planner {
     }
 
     /// What binds the components of an application to each other has them planned together.
-    fn widen(&self, dirty: &mut BTreeSet<usize>) {
+    pub(super) fn widen(&self, dirty: &mut BTreeSet<usize>) {
         let apps: BTreeSet<usize> = dirty.iter().map(|item| self.problem.items[*item].app).collect();
         for app in apps.into_iter().filter(|app| self.problem.binds(*app)) {
             dirty.extend(self.problem.applications[app].items.clone());
@@ -163,7 +167,7 @@ impl Planner {
     }
 
     /// Takes in what became of an application; its components keep their place where they can.
-    fn reload(
+    pub(super) fn reload(
         &mut self,
         name: &str,
         revision: &Revision,

@@ -25,6 +25,7 @@ use super::menu::Menus;
 use super::narrow;
 use super::objective::{self, Raw, Scales};
 use super::pack::Parcel;
+use super::parts;
 use super::requests::{PodCount, PodGroup, requests};
 use super::signals::Current;
 
@@ -46,12 +47,16 @@ pub(super) struct Problem {
     /// What each cluster reports Ready.
     ready: Vec<BTreeSet<(String, String)>>,
     vacant: Vec<usize>,
+    /// By application and component: over how many clusters what is packed is divided, where it has grown.
+    pub(super) grown: BTreeMap<(String, String), usize>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct App {
     pub(super) name: String,
     pub(super) source: Arc<ApplicationSource>,
+    /// As its document has it, but with parts for what is divided, if anything is.
+    pub(super) divided: Option<Arc<ApplicationSource>>,
     pub(super) scales: Scales,
     /// Its components among the items, in the order of their names.
     pub(super) items: Range<usize>,
@@ -129,6 +134,7 @@ impl Problem {
             names: BTreeMap::new(),
             items: Vec::new(),
             vacant: Vec::new(),
+            grown: BTreeMap::new(),
         };
         for (name, source) in &revision.applications {
             problem.take(name, source, snapshot);
@@ -137,8 +143,9 @@ impl Problem {
     }
 
     /// Takes an application in; none of its name must be there.
-    pub(super) fn take(&mut self, name: &str, source: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
-        let source = &narrow::application(name, source, &self.fleet, snapshot);
+    pub(super) fn take(&mut self, name: &str, whole: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
+        let divided = &parts::divide(whole, |component| self.open(name, whole, component, snapshot));
+        let source = &narrow::application(name, divided, &self.fleet, snapshot);
         let spec = &source.application.spec;
         let count = spec.components.len();
         let alike = |at: &usize| self.applications[*at].items.len() == count;
@@ -148,6 +155,7 @@ impl Problem {
         let app = App {
             name: name.to_owned(),
             source: source.clone(),
+            divided: (!Arc::ptr_eq(whole, divided)).then(|| divided.clone()),
             scales: Scales::new(&spec.objectives, &self.fleet),
             items: first..first + count,
             limits: Limits::new(&spec.constraints),
@@ -305,11 +313,6 @@ impl Problem {
     /// What it uses of the limits of its application.
     pub(super) fn used(&self, item: usize, member: usize) -> Used {
         limit::used(&self.raw(item, member))
-    }
-
-    /// Whether it did not become Ready there lately.
-    pub(super) fn gave_up(&self, item: usize, member: usize) -> bool {
-        self.items[item].gave_up.is_some_and(|(cluster, _)| cluster == member)
     }
 
     /// Whether it runs somewhere.

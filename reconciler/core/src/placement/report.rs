@@ -68,6 +68,7 @@ pub struct Totals {
 impl Report {
     /// From what runs to a plan.
     pub fn new(revision: &Revision, snapshot: &SnapshotSpec, plan: &Plan) -> Self {
+        let revision = &*plan.divided(revision);
         let problem = Problem::new(revision, snapshot);
         let before = |application: &str, component: &str| home(snapshot, application, component);
         Self {
@@ -84,6 +85,7 @@ impl Report {
         after: (&Revision, &SnapshotSpec),
         plan: &Plan,
     ) -> Self {
+        let after = (&*plan.divided(after.0), after.1);
         let runs = |application: &str, component: &str| home(before.1, application, component);
         let there = |application: &str, component: &str| planned(plan, application, component);
         Self {

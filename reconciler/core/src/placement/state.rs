@@ -134,7 +134,7 @@ impl<'p> State<'p> {
         if facts.home == Some(member) {
             return facts.at_home.filter(|_| self.solution.loads.stays(self.problem, item, member));
         }
-        if facts.pinned || self.problem.gave_up(item, member) {
+        if facts.pinned || self.problem.barred(item, member) {
             return None;
         }
         Some(self.problem.menus.of(facts.menu).value(member)? + self.moving(item))
@@ -236,7 +236,7 @@ impl<'p> State<'p> {
             };
             let told = || facts.home == Some(at) || field.near.iter().any(|(near, _)| *near == at);
             let may_fit = || !room || facts.leaving == Some(at) || loads.may_fit(facts, at);
-            let barred = || problem.gave_up(item, at) || field.bars(problem, at);
+            let barred = || problem.barred(item, at) || field.bars(problem, at);
             if score < below && may_fit() && !told() && !barred() {
                 tell(score + moving, *member);
             }

@@ -1,8 +1,8 @@
 //! Where a component is reached: by its Service in the same cluster, by a node port from any other.
 
-use qonnect_schema::Cluster;
 use qonnect_schema::documents::application::Component;
 use qonnect_schema::manifest::{Manifest, ObjectId};
+use qonnect_schema::{Cluster, layout};
 use serde_json::{Value, json};
 
 /// What `${component.<name>.host}` and `${component.<name>.port}` become.
@@ -29,10 +29,14 @@ fn inside(callee: &Component, manifests: &[Manifest]) -> Endpoint {
     let named = callee.expose.as_ref().and_then(|expose| service(manifests, Some(&expose.service)));
     match named.or_else(|| service(manifests, None)) {
         Some(service) => Endpoint {
-            host: service.pointer("/metadata/name").and_then(Value::as_str).unwrap_or(&callee.name).into(),
+            host: service
+                .pointer("/metadata/name")
+                .and_then(Value::as_str)
+                .unwrap_or(layout::whole(&callee.name))
+                .into(),
             port: service.pointer("/spec/ports/0/port").and_then(Value::as_u64),
         },
-        None => Endpoint { host: callee.name.clone(), port: None },
+        None => Endpoint { host: layout::whole(&callee.name).into(), port: None },
     }
 }
 

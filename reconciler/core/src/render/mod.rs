@@ -37,7 +37,7 @@ pub fn component(component: &Component, context: &Context<'_>) -> BTreeMap<Strin
     let digits = objects.len().saturating_sub(1).to_string().len().max(2);
     let mut files = BTreeMap::new();
     for (number, mut object) in objects.into_iter().enumerate() {
-        substitute::strings(&mut object, context);
+        substitute::strings(&mut object, component, context);
         object::place(&mut object, context);
         object::label(&mut object, context.source.application.name(), &component.name);
         files.insert(format!("{number:0digits$}-{}.yaml", object::file_name(&object)), bytes(&object));

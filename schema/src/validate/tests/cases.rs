@@ -328,6 +328,43 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         &["error contradiction apps/shop/application.yaml:10:25 /spec/components/0/separate/0/from"],
     ),
     (
+        |r| {
+            r.replace(
+                APPLICATION,
+                "      tiers: [cloud]\n",
+                "      replicas: {division: all, clusters: 2, weights: [1]}\n      spread: {min: 2}\n",
+            )
+        },
+        &[
+            "error contradiction apps/shop/application.yaml:9:43 /spec/components/0/replicas/clusters",
+            "error contradiction apps/shop/application.yaml:9:46 /spec/components/0/replicas/weights",
+            "error contradiction apps/shop/application.yaml:10:7 /spec/components/0/spread",
+        ],
+    ),
+    (
+        |r| {
+            r.replace(
+                APPLICATION,
+                "      tiers: [cloud]\n",
+                "      replicas: {division: weighted, clusters: 2, weights: [1, 1, 1]}\n      spread: {min: 3}\n      colocate: [db]\n",
+            )
+        },
+        &[
+            "error contradiction apps/shop/application.yaml:7:13 /spec/components/0/name",
+            "error too-few-replicas apps/shop/application.yaml:9:7 /spec/components/0/replicas",
+            "error contradiction apps/shop/application.yaml:9:51 /spec/components/0/replicas/weights",
+            "error contradiction apps/shop/application.yaml:10:21 /spec/components/0/spread/min",
+        ],
+    ),
+    (
+        |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      replicas: {division: weighted}\n"),
+        &["error contradiction apps/shop/application.yaml:9:7 /spec/components/0/replicas"],
+    ),
+    (
+        |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      spread: {by: region, min: 2}\n"),
+        &["error too-few-replicas apps/shop/application.yaml:9:7 /spec/components/0/spread"],
+    ),
+    (
         |r| r.replace(WEB, "kind: ConfigMap", "kind: ConfigMap\nkind: Secret"),
         &["error duplicate-key apps/shop/web.yaml:3:1"],
     ),

@@ -88,12 +88,12 @@ fn together(state: &State<'_>, item: usize, other: usize, below: i64) -> Vec<(i6
         let their = second.values[next] + moving[1];
         let place = *member as usize;
         let room = || state.solution.loads.may_fit_both(a, b, place);
-        let gave_up = || problem.gave_up(item, place) || problem.gave_up(other, place);
+        let barred = || problem.barred(item, place) || problem.barred(other, place);
         if there == member
             && own.saturating_add(their) < below
             && !known.contains(&place)
             && room()
-            && !gave_up()
+            && !barred()
         {
             weigh(place, own, their);
         }
