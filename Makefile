@@ -22,6 +22,7 @@ test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes
 soak: ## The same with far larger numbers: hours
 	QONNECT_CRASH_CASES=200000 $(CARGO) test --workspace --locked --lib -- crash
 	QONNECT_FENCING=all $(CARGO) test --workspace --locked --test properties -- fencing
+	QONNECT_BAD_CASES=4000 $(CARGO) test --workspace --locked --test planning -- no_mutation --nocapture
 	QONNECT_SIMULATION_SEEDS=10000 $(CARGO) test --workspace --locked --test simulation
 	$(CARGO) build --workspace --bins --locked
 	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 \

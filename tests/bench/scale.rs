@@ -12,24 +12,12 @@ use qonnect_schema::units::{Bandwidth, Bytes, Cpu, EnergyRate, Latency, Money};
 use qonnect_schema::{Application, ApplicationSpec, Cluster, ClusterSpec, FleetSpec, SnapshotSpec};
 use serde_json::json;
 
+pub(crate) use qonnect_tests::dice::Dice;
+
 const TIERS: [&str; 3] = ["cloud", "fog", "edge"];
 const REGIONS: u64 = 20;
 pub(crate) const COMPONENTS_EACH: usize = 5;
 const NODES_EACH: usize = 10;
-
-/// Numbers that look like chance and are the same on every machine.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    /// Less than `below`.
-    pub(crate) fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % below
-    }
-}
 
 /// So many components, five to an application, and so many clusters of ten nodes, a good half of it filled.
 pub(crate) fn world(components: usize, clusters: usize) -> (Revision, SnapshotSpec) {

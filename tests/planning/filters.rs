@@ -381,3 +381,30 @@ shop/two: nowhere
 "
     );
 }
+
+#[test]
+fn a_cluster_is_selected_by_its_fields_too() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, region: north, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          b: {tier: fog, region: south, defaults: {price: 2}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          c: {tier: fog, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components:
+              - name: web
+                manifests: [w]
+                clusterSelector: {matchFields: [{key: spec.region, operator: In, values: [south]}]}
+        ",
+    );
+    assert_eq!(
+        plan,
+        "\
+shop/web: b
+  a: Selector: wants one of south in field spec.region, found north
+  c: Selector: wants one of south in field spec.region, which is absent
+"
+    );
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that panics has failed")]
 
+mod bad_cases;
 mod bonds;
 mod borda;
 mod differences;

@@ -49,3 +49,28 @@ shop/web: nowhere
 "
     );
 }
+
+#[test]
+fn what_runs_and_matters_less_goes_elsewhere_and_is_waited_for() {
+    let plan = |runs: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+              b: {{tier: edge, defaults: {{price: 9}}, nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+            apps:
+              batch: {{objectives: {{cost: 1}}, priority: -5, components: [{{name: job, manifests: [w]}}]}}
+              shop: {{objectives: {{cost: 1}}, components: [{{name: web, manifests: [w], tiers: [fog]}}]}}
+            pods: {{batch/job: 1 x 3 1Gi, shop/web: 1 x 2 1Gi}}
+            runs: {{batch/job: {runs}}}
+            "
+        ))
+    };
+    let waits = "shop/web: nowhere\n  a: Capacity: needs 2 CPU on one node, 1 free on n\n";
+    let leaves = plan("a");
+    assert!(leaves.starts_with("batch/job: b\n"), "{leaves}");
+    assert!(leaves.contains(waits), "a move is make-before-break: {leaves}");
+    let under_way = plan("b <- a");
+    assert!(under_way.starts_with("batch/job: b\n") && under_way.contains(waits), "{under_way}");
+    assert!(plan("b").contains("shop/web: a\n"), "{}", plan("b"));
+}

@@ -22,6 +22,7 @@ use qonnect_schema::{
 };
 use serde_json::json;
 
+mod kept;
 mod rules;
 
 use rules::{obeys_bonds, obeys_filters, obeys_latency, within_capacity};

@@ -10,6 +10,7 @@ pub mod kubelet;
 
 pub mod git;
 
+pub mod dice;
 pub mod metrics;
 pub mod optima;
 pub mod workload;

@@ -12,13 +12,15 @@ use qonnect_schema::units::{Bandwidth, Bytes, Cpu, EnergyRate, Latency, Money};
 use qonnect_schema::{
     Application, ApplicationSpec, Cluster, ClusterSpec, FleetSpec, Placement, SnapshotSpec,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::folder::repository;
 use crate::workload::deployment;
 
+mod variants;
+
 /// A fleet with applications, and the least that any plan for them can add up to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Instance {
     /// In millionths.
     pub optimum: i64,
@@ -28,7 +30,7 @@ pub struct Instance {
     trips: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Site {
     tier: String,
     region: String,
@@ -39,14 +41,14 @@ struct Site {
     bandwidth_mega: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct App {
     /// Energy, cost, performance.
     weights: [u32; 3],
     components: Vec<Part>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Part {
     tiers: Vec<String>,
     regions: Vec<String>,
@@ -57,7 +59,7 @@ struct Part {
     home: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Call {
     to: usize,
     limit: Option<u64>,

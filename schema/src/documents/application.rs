@@ -164,7 +164,7 @@ impl Component {
     }
 }
 
-/// Selects clusters by `metadata.labels`, as Kubernetes selects pods.
+/// Selects clusters by their labels, as Kubernetes selects pods, and by what their documents say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterSelector {
@@ -172,11 +172,17 @@ pub struct ClusterSelector {
     pub match_labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<LabelRequirement>,
+    /// By fields of the `Cluster`: `metadata.name`, `spec.tier` or `spec.region`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_fields: Vec<LabelRequirement>,
 }
+
+/// The fields that `matchFields` may name.
+pub const FIELDS: [&str; 3] = ["metadata.name", "spec.tier", "spec.region"];
 
 impl ClusterSelector {
     pub fn is_empty(&self) -> bool {
-        self.match_labels.is_empty() && self.match_expressions.is_empty()
+        self.match_labels.is_empty() && self.match_expressions.is_empty() && self.match_fields.is_empty()
     }
 }
 

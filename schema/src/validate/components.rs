@@ -8,7 +8,7 @@ use super::words::{did_you_mean, quoted};
 use super::{bonds, division};
 use crate::Cluster;
 use crate::documents::application::{
-    Application, ClusterSelector, Component, LabelOperator, LabelRequirement, TolerationOperator,
+    Application, ClusterSelector, Component, FIELDS, LabelOperator, LabelRequirement, TolerationOperator,
 };
 use crate::layout;
 
@@ -144,8 +144,16 @@ fn clusters(
         let pointer = format!("/spec/components/{index}/regions/{at}");
         fleet.expect_known("region", region, &fleet.regions(), origin, pointer, findings);
     }
-    for (at, requirement) in component.cluster_selector.match_expressions.iter().enumerate() {
-        let pointer = format!("/spec/components/{index}/clusterSelector/matchExpressions/{at}");
+    let selector = &component.cluster_selector;
+    let labels = selector.match_expressions.iter().enumerate().map(|one| ("matchExpressions", one));
+    let fields = selector.match_fields.iter().enumerate().map(|one| ("matchFields", one));
+    for (list, (at, requirement)) in labels.chain(fields) {
+        let pointer = format!("/spec/components/{index}/clusterSelector/{list}/{at}");
+        if list == "matchFields" && !FIELDS.contains(&requirement.key.as_str()) {
+            let message = format!("a cluster cannot be selected by the field {}", quoted(&requirement.key));
+            let known = format!("there are `{}`", FIELDS.join("`, `"));
+            findings.error(origin, "unknown-field", format!("{pointer}/key"), message).help(known);
+        }
         let wants_values = matches!(requirement.operator, LabelOperator::In | LabelOperator::NotIn);
         if wants_values == requirement.values.is_empty() {
             let rule = if wants_values { "needs at least one of" } else { "has no" };
@@ -175,13 +183,19 @@ pub(super) fn fits(component: &Component, cluster: &Cluster) -> bool {
     let allows = |list: &[String], name: &str| list.is_empty() || list.iter().any(|allowed| allowed == name);
     allows(&component.tiers, &cluster.spec.tier)
         && allows(&component.regions, cluster.spec.region.as_deref().unwrap_or_default())
-        && selects(&component.cluster_selector, &cluster.metadata.labels)
+        && selects(&component.cluster_selector, cluster)
 }
 
-fn selects(selector: &ClusterSelector, labels: &BTreeMap<String, String>) -> bool {
+fn selects(selector: &ClusterSelector, cluster: &Cluster) -> bool {
+    let says = |key: &str| match key {
+        "metadata.name" | "qonnect.io/cluster" => Some(cluster.name()),
+        "spec.tier" | "qonnect.io/tier" => Some(cluster.spec.tier.as_str()),
+        "spec.region" | "qonnect.io/region" => cluster.spec.region.as_deref(),
+        key => cluster.metadata.labels.get(key).map(String::as_str),
+    };
     let meets = |requirement: &LabelRequirement| {
-        let value = labels.get(&requirement.key);
-        let listed = value.is_some_and(|value| requirement.values.contains(value));
+        let value = says(&requirement.key);
+        let listed = value.is_some_and(|value| requirement.values.iter().any(|one| one == value));
         match requirement.operator {
             LabelOperator::In => listed,
             LabelOperator::NotIn => !listed,
@@ -189,8 +203,8 @@ fn selects(selector: &ClusterSelector, labels: &BTreeMap<String, String>) -> boo
             LabelOperator::DoesNotExist => value.is_none(),
         }
     };
-    selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-        && selector.match_expressions.iter().all(meets)
+    selector.match_labels.iter().all(|(key, value)| says(key) == Some(value))
+        && selector.match_expressions.iter().chain(&selector.match_fields).all(meets)
 }
 
 /// Reports one cycle of every knot of dependencies.

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Draws instances and solves them to the optimum with HiGHS: `pip install highspy`, then `regenerate.py`.
 
+`regenerate.py --solve FILE...` adds instances that were found in another way behind those that are drawn.
+
 It shares no code with the planner: the values are computed anew from the documented objective function, so that
 an optimum that the planner reaches to the last millionth also proves that both read the same sum. Each cluster
 has one node, where the sum of what is requested is all there is to packing.
@@ -172,5 +174,20 @@ def main():
         seed += 1
 
 
+def join(paths):
+    """Gives each instance its optimum and the next free number."""
+    for path in paths:
+        instance = json.loads(pathlib.Path(path).read_text())
+        optimum = solve(instance)
+        print(path, optimum, file=sys.stderr, flush=True)
+        if optimum is not None:
+            text = json.dumps({**instance, "optimum": optimum}, separators=(",", ":"))
+            number = len(list(HERE.glob("*.json")))
+            (HERE / f"{number:02}.json").write_text(text + "\n")
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--solve"]:
+        join(sys.argv[2:])
+    else:
+        main()

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use qonnect_schema::Epoch;
 
+use super::planning::Planning;
 use super::{Effect, Fence, relevant};
 use crate::decision::{self, Input};
 use crate::hold::Effective;
 use crate::knowledge::Knowledge;
-use crate::{placement, rollout};
+use crate::rollout;
 
 #[derive(Debug)]
 pub(super) struct Leadership {
@@ -18,11 +19,17 @@ pub(super) struct Leadership {
     pub(super) due: bool,
     /// What the last decision was made on.
     planned_on: Arc<Knowledge>,
+    planning: Planning,
 }
 
 impl Leadership {
     pub(super) fn new(epoch: Epoch) -> Self {
-        Self { fence: Fence::new(epoch), due: true, planned_on: Arc::default() }
+        Self {
+            fence: Fence::new(epoch),
+            due: true,
+            planned_on: Arc::default(),
+            planning: Planning::default(),
+        }
     }
 
     pub(super) fn decide(
@@ -43,22 +50,23 @@ impl Leadership {
         self.planned_on = knowledge.clone();
         let mut snapshot = knowledge.snapshot();
         snapshot.now = snapshot.now.max(now);
-        let plan = placement::plan(&effective.revision, &snapshot);
+        let (plan, snapshot) = self.planning.plan(&effective.revision, snapshot);
         let frozen = effective.untouched();
         let draft = decision::decide(&Input {
             revision: &effective.revision,
             frozen: &frozen,
-            plan: &plan,
-            snapshot: &snapshot,
+            plan,
+            snapshot,
             releases: &knowledge.releases,
             deployed: self.fence.deployed(),
             epoch: self.fence.epoch(),
             group: &knowledge.group,
         });
         let signals = effective.revision.signals.values().filter_map(|signals| signals.spec.valid_until);
-        let wake = rollout::next_deadline(&snapshot, &effective.revision)
-            .into_iter()
-            .chain(signals.filter(|until| *until > snapshot.now));
+        let now = snapshot.now;
+        let signals = signals.filter(move |until| *until > now);
+        let deadline = rollout::next_deadline(snapshot, &effective.revision);
+        let wake = signals.chain(deadline).chain(self.planning.review());
         effects.extend(wake.min().map(Effect::WakeAt));
         if let Some(draft) = draft {
             self.fence.submit(draft, effects);

@@ -29,6 +29,7 @@ use crate::knowledge::{Change, Good, Intent, Knowledge};
 mod fence;
 mod intents;
 mod leadership;
+mod planning;
 mod relevant;
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,7 @@ struct Ranked {
 /// Places the given components one after another, each on the first cluster by rank that takes it now.
 pub(super) fn solve(state: &mut State<'_>, items: &[usize]) {
     let problem = state.problem;
+    items.iter().for_each(|item| state.put(*item, None));
     for runs in [true, false] {
         let mut order: Vec<usize> =
             items.iter().copied().filter(|item| problem.items[*item].home.is_some() == runs).collect();

@@ -7,8 +7,9 @@ use qonnect_schema::revision::Revision;
 use qonnect_schema::{SnapshotSpec, layout};
 
 use super::parts;
-use super::planner::{Planner, Touched};
+use super::planner::Planner;
 use super::search::Effort;
+use super::touched::Touched;
 
 impl Planner {
     /// Divides what is packed over one cluster more, as long as a part finds no place; gives the applications that

@@ -22,6 +22,16 @@ pub(super) fn label<'a>(cluster: &'a Cluster, key: &str) -> Option<&'a str> {
     }
 }
 
+/// What the document of a cluster says in one of the fields that can be selected by.
+fn field<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a str> {
+    match name {
+        "metadata.name" => Some(cluster.name()),
+        "spec.tier" => Some(&cluster.spec.tier),
+        "spec.region" => cluster.spec.region.as_deref(),
+        _ => None,
+    }
+}
+
 /// Where a cluster is, by a short word or by any label.
 pub(super) fn place<'a>(cluster: &'a Cluster, by: &str) -> Option<&'a str> {
     match by {
@@ -43,6 +53,7 @@ pub(super) struct Unmet<'a> {
 pub(super) enum Requirement<'a> {
     Label { key: &'a str, value: &'a str },
     Expression(&'a LabelRequirement),
+    Field(&'a LabelRequirement),
 }
 
 pub(super) fn unmet<'a>(selector: &'a ClusterSelector, cluster: &'a Cluster) -> Option<Unmet<'a>> {
@@ -52,8 +63,9 @@ pub(super) fn unmet<'a>(selector: &'a ClusterSelector, cluster: &'a Cluster) -> 
             return Some(Unmet { requirement: Requirement::Label { key, value }, found });
         }
     }
-    for requirement in &selector.match_expressions {
-        let found = label(cluster, &requirement.key);
+    let labels = selector.match_expressions.iter().map(|one| (one, label(cluster, &one.key), true));
+    let fields = selector.match_fields.iter().map(|one| (one, field(cluster, &one.key), false));
+    for (requirement, found, is_label) in labels.chain(fields) {
         let listed = || found.is_some_and(|found| requirement.values.iter().any(|value| value == found));
         let met = match requirement.operator {
             LabelOperator::In => listed(),
@@ -62,7 +74,11 @@ pub(super) fn unmet<'a>(selector: &'a ClusterSelector, cluster: &'a Cluster) -> 
             LabelOperator::DoesNotExist => found.is_none(),
         };
         if !met {
-            return Some(Unmet { requirement: Requirement::Expression(requirement), found });
+            let requirement = match is_label {
+                true => Requirement::Expression(requirement),
+                false => Requirement::Field(requirement),
+            };
+            return Some(Unmet { requirement, found });
         }
     }
     None
@@ -72,7 +88,8 @@ impl Unmet<'_> {
     pub(super) fn message(&self) -> String {
         let (key, wanted): (_, Cow<'_, str>) = match self.requirement {
             Requirement::Label { key, value } => (key, value.into()),
-            Requirement::Expression(LabelRequirement { key, operator, values }) => {
+            Requirement::Expression(LabelRequirement { key, operator, values })
+            | Requirement::Field(LabelRequirement { key, operator, values }) => {
                 let wanted = match operator {
                     LabelOperator::In => format!("one of {}", values.join(", ")),
                     LabelOperator::NotIn => format!("none of {}", values.join(", ")),
@@ -82,9 +99,10 @@ impl Unmet<'_> {
                 (key.as_str(), wanted.into())
             }
         };
+        let kind = if matches!(self.requirement, Requirement::Field(_)) { "field" } else { "label" };
         match self.found {
-            Some(found) => format!("wants {wanted} in label {key}, found {found}"),
-            None => format!("wants {wanted} in label {key}, which is absent"),
+            Some(found) => format!("wants {wanted} in {kind} {key}, found {found}"),
+            None => format!("wants {wanted} in {kind} {key}, which is absent"),
         }
     }
 }

@@ -125,23 +125,34 @@ impl Loads {
         room
     }
 
-    /// Whether it finds room once another component, which does not sit there, is gone.
+    /// The components whose pods are on a cluster whatever is decided.
+    pub(super) fn sitting(&self, problem: &Problem, member: usize) -> Vec<usize> {
+        let all = self.of[member].parcels.iter().map(|parcel| parcel.item as usize);
+        let mut sitting: Vec<usize> = all.filter(|item| problem.sits_on(*item, member)).collect();
+        sitting.sort_unstable();
+        sitting.dedup();
+        sitting
+    }
+
+    /// Whether it finds room once other components are gone.
     pub(super) fn fits_without(
         &mut self,
         problem: &Problem,
         item: usize,
         member: usize,
-        gone: usize,
+        gone: &[usize],
     ) -> bool {
-        let (facts, other) = (&problem.items[item], &problem.items[gone]);
+        let facts = &problem.items[item];
         let load = &self.of[member];
-        let slack = |i: usize| self.slack[member][i].saturating_add(other.total[i]);
+        let freed = |i: usize| gone.iter().map(|other| problem.items[*other].total[i]).sum::<u64>();
+        let slack = |i: usize| self.slack[member][i].saturating_add(freed(i));
         if !load.squeezed.is_empty() || (0..RESOURCES).any(|i| facts.total[i] > slack(i)) {
             return false;
         }
         reset(&mut self.scratch, &problem.members[member]);
         let mut fits = true;
-        let rest = merged(&load.parcels, &facts.parcels).filter(|parcel| parcel.item as usize != gone);
+        let rest =
+            merged(&load.parcels, &facts.parcels).filter(|parcel| !gone.contains(&(parcel.item as usize)));
         pack(&mut self.scratch, rest, |_| {
             fits = false;
             false

@@ -56,17 +56,19 @@ mod search;
 mod signals;
 mod state;
 mod survive;
+mod touched;
 mod verdict;
 mod what_if;
 
 pub use bound::Quality;
 pub use difference::difference;
 pub(crate) use narrow::patience_ends;
-pub use planner::{Planner, Touched};
+pub use planner::Planner;
 pub use reason::{micro, reason};
 pub use report::{Change, Line, Report, Totals};
 pub use requests::{PodCount, PodGroup, requests};
 pub use survive::{Domain, Loss, survive};
+pub use touched::Touched;
 pub use what_if::{Error as WhatIfError, WhatIf, what_if};
 
 /// How many other clusters a plan names for each component. [`explain`] names all.

@@ -1,5 +1,6 @@
 //! A plan that is kept, so that the next one costs what has changed and not what there is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_schema::documents::application::Strategy;
@@ -10,22 +11,19 @@ use qonnect_schema::{Cluster, SnapshotSpec};
 use super::bound::{self, Quality};
 use super::loads;
 use super::problem::{self, Problem};
+use super::relax;
 use super::search::Effort;
 use super::state::{Solution, State};
+use super::touched::Touched;
 use super::{ApplicationPlan, OTHERS_MAX, Plan, borda, outcome, search};
 
 /// How many large neighbourhoods are tried for each component of a whole plan, and after a change.
 const EFFORT_WHOLE: usize = 128;
 const EFFORT_CHANGE: usize = 2;
 
-/// What is different since a planner looked last.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Applications that are new, gone, changed, or placed or moved elsewhere than planned.
-    pub applications: BTreeSet<String>,
-    /// Clusters with other nodes, prices, health or status. None may be new or gone, and no round trip changed.
-    pub clusters: BTreeSet<String>,
-}
+/// How many components that wait for room are tried again after a change: in a fleet that is full for thousands, most
+/// changes make room for none.
+const WAITING_MAX: usize = 256;
 
 /// A problem with its solution.
 #[derive(Debug, Clone)]
@@ -98,9 +96,16 @@ impl Planner {
             self.problem.grown.retain(|(application, _), _| application != name);
             self.reload(name, revision, snapshot, &mut dirty);
         }
+        dirty.extend(self.waiting());
+        if !touched.clusters.is_empty() {
+            // Ranks ask all nodes at once.
+            let ranks = |item: &usize| self.problem.app(*item).strategy() == Strategy::Borda;
+            dirty.extend(self.problem.live().filter(ranks));
+        }
         self.widen(&mut dirty);
         let items: Vec<usize> = dirty.into_iter().collect();
         self.solve(&items, Effort::Rounds(EFFORT_CHANGE));
+        names.extend(items.iter().map(|item| self.problem.app(*item).name.clone()));
         names.extend(self.unpack(revision, snapshot, &items, Effort::Rounds(EFFORT_CHANGE)));
         for item in self.solution.look() {
             names.insert(self.problem.app(item).name.clone());
@@ -132,7 +137,7 @@ impl Planner {
             (name, outcome::component(&mut state, item, others_max))
         });
         let components = components.collect();
-        let forced = app.items.clone().filter(|item| state.must_leave(*item));
+        let forced = app.items.clone().filter(|item| state.must_leave(*item) || state.solution.yields(*item));
         let forced = forced.map(|item| self.problem.component(item).name.clone()).collect();
         ApplicationPlan { strategy: app.strategy(), forced, divided: app.divided.clone(), components }
     }
@@ -156,6 +161,28 @@ impl Planner {
         };
         let clusters = revision.clusters.iter().filter(|_| new > 0).filter(offers);
         clusters.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether this plan has more components placed than another one for the same world, or as many for less.
+    pub(crate) fn beats(&mut self, other: &mut Self) -> bool {
+        self.worth() < other.worth()
+    }
+
+    /// How many components have no place, and what all others add up to.
+    fn worth(&mut self) -> (usize, i64) {
+        let (placed, lost): (Vec<usize>, Vec<usize>) =
+            self.problem.live().partition(|item| self.solution.place(*item).is_some());
+        let state = State { problem: &self.problem, solution: &mut self.solution };
+        (lost.len(), relax::value(&state, &placed))
+    }
+
+    /// What has no place, or makes room for what has none: any change may help it. The most important first.
+    fn waiting(&self) -> Vec<usize> {
+        let waits = |item: &usize| self.solution.place(*item).is_none() || self.solution.yields(*item);
+        let mut waiting: Vec<usize> = self.problem.live().filter(waits).collect();
+        waiting.sort_by_key(|item| Reverse(self.problem.app(*item).priority()));
+        waiting.truncate(WAITING_MAX);
+        waiting
     }
 
     /// What binds the components of an application to each other has them planned together.

@@ -1,5 +1,7 @@
 //! A plan under way: where each component is, what that adds to the objective function, and what else is possible.
 
+use std::collections::BTreeSet;
+
 use super::bond::Bond;
 use super::limit::{Used, plus};
 use super::loads::Loads;
@@ -19,6 +21,8 @@ pub(super) struct Solution {
     /// By application with a limit: what it uses, what is not yet placed taken at its least.
     pub(super) used: Vec<Used>,
     pub(super) loads: Loads,
+    /// What moves away from where it runs to make room for what matters more.
+    yielding: BTreeSet<u32>,
     /// What was put somewhere since somebody looked, and where it was before.
     touched: Vec<(u32, Option<u32>)>,
 }
@@ -47,6 +51,18 @@ impl Solution {
 
     pub(super) fn place(&self, item: usize) -> Option<usize> {
         self.place[item].map(|member| member as usize)
+    }
+
+    /// Whether it makes room for what matters more.
+    pub(super) fn yields(&self, item: usize) -> bool {
+        self.yielding.contains(&(item as u32))
+    }
+
+    pub(super) fn set_yields(&mut self, item: usize, yields: bool) {
+        match yields {
+            true => self.yielding.insert(item as u32),
+            false => self.yielding.remove(&(item as u32)),
+        };
     }
 
     /// How often something was put somewhere since somebody looked.

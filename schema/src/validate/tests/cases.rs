@@ -365,6 +365,18 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         &["error too-few-replicas apps/shop/application.yaml:9:7 /spec/components/0/spread"],
     ),
     (
+        |r| {
+            r.replace(
+                APPLICATION,
+                "tiers: [cloud]",
+                "clusterSelector: {matchFields: [{key: spec.color, operator: Exists}]}",
+            )
+        },
+        &[
+            "error unknown-field apps/shop/application.yaml:9:45 /spec/components/0/clusterSelector/matchFields/0/key",
+        ],
+    ),
+    (
         |r| r.replace(WEB, "kind: ConfigMap", "kind: ConfigMap\nkind: Secret"),
         &["error duplicate-key apps/shop/web.yaml:3:1"],
     ),

@@ -69,7 +69,9 @@ fn give_way(
     gain: i64,
 ) -> bool {
     let Some(theirs) = state.own(other, to) else { return false };
-    if state.problem.sits_on(item, to) || !state.solution.loads.fits_without(state.problem, item, to, other) {
+    if state.problem.sits_on(item, to)
+        || !state.solution.loads.fits_without(state.problem, item, to, &[other])
+    {
         return false;
     }
     let at_home = state.score(other, to, theirs);

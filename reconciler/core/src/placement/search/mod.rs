@@ -10,6 +10,7 @@ use qonnect_schema::documents::application::Strategy;
 
 use super::state::State;
 
+mod clear;
 mod exchange;
 mod group;
 mod neighbourhood;
@@ -31,6 +32,7 @@ pub(super) enum Effort {
 
 /// Places the given components; all others stay where the state has them.
 pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
+    items.iter().for_each(|item| state.solution.set_yields(*item, false));
     start_from_what_runs(state, items);
     let order = |state: &State<'_>, runs: bool| {
         let problem = state.problem;
@@ -63,6 +65,8 @@ pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
     if neighbourhood::explore(state, items, rounds) {
         improve(state, items);
     }
+    // Last, since nobody who makes room would go by himself.
+    clear::all(state, &new);
 }
 
 /// Leaves out what a filter no longer lets run, and as much as breaks a limit of latency or cost.

@@ -11,6 +11,8 @@ use super::place;
 
 /// How many components are taken out at once: more than a pair or a chain, few enough to be quick.
 const TAKEN_MAX: usize = 8;
+/// The same in a plan of at most [`AGAIN_MAX`] components, where what is full hides longer ways round.
+const TAKEN_OF_FEW_MAX: usize = 12;
 
 /// How many rounds one plan may take; a large fleet gains little from each.
 const ROUNDS_MAX: usize = 2048;
@@ -23,7 +25,7 @@ const WANDERS_MAX: usize = 512;
 
 /// In a whole plan of so many components the search begins again from what it found, with other numbers.
 const AGAIN_MAX: usize = 64;
-const STARTS: u64 = 3;
+const STARTS: u64 = 4;
 const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
@@ -127,7 +129,8 @@ fn slack(state: &State<'_>, free: &[usize]) -> i64 {
 
 /// A component, and others that call it, share its cluster, or sit where it would like to be.
 fn neighbourhood(state: &State<'_>, free: &[usize], first: usize, dice: &mut Dice) -> Vec<usize> {
-    let size = 2 + dice.roll(TAKEN_MAX - 1);
+    let most = if free.len() <= AGAIN_MAX { TAKEN_OF_FEW_MAX } else { TAKEN_MAX };
+    let size = 2 + dice.roll(most - 1);
     let mut taken = vec![first];
     let mut enter = |item: usize| {
         if taken.len() < size && !taken.contains(&item) {
