@@ -11,7 +11,7 @@ use qonnect_tests::dice::Dice;
 use qonnect_tests::optima::{COUNT, Instance};
 
 /// How many mutations `make test` tries; `make soak` sets more.
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 8;
 
 /// Under how many other names each is planned.
 const NAMES: usize = 4;

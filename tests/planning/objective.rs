@@ -153,3 +153,28 @@ fn a_caller_and_its_callee_move_together_where_neither_would_alone() {
     assert!(plan.starts_with("shop/db: b\n"), "{plan}");
     assert!(plan.contains("shop/web: b\n"), "{plan}");
 }
+
+#[test]
+fn what_a_processor_draws_counts_per_vcpu_where_nobody_knows_the_node() {
+    let plan = |signals: &str| {
+        decide(&format!(
+            "
+            clusters:
+              a: {{tier: fog, processor: old, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+              b: {{tier: fog, processor: new, nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+            signals:
+              s: {{source: test, basis: at full load, time: 2026-06-01T00:00:00Z, processors: [
+                {{family: old, idleWatts: 4, maxWatts: 4}}, {{family: new, idleWatts: 2, maxWatts: 2}}]{signals}}}
+            apps:
+              shop: {{objectives: {{energy: 1}}, components: [{{name: web, manifests: [w]}}]}}
+            "
+        ))
+    };
+    // One CPU of eight at 4 W each against one of four at 2 W each, with 1 Wh as the reference.
+    assert_eq!(plan(""), "shop/web: b\n  a: +2.000\n");
+    // The model of a cluster counts before that of its processor.
+    assert_eq!(
+        plan(", powerModels: [{cluster: a, idleWatts: 8, maxWatts: 8}]"),
+        "shop/web: a\n  b: +1.000\n"
+    );
+}

@@ -28,6 +28,9 @@ pub struct ClusterSpec {
     /// Where other clusters reach what it exposes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
+    /// The family of its nodes' processors, of which `signals/` may say what they draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
     /// What its nodes cost, burn and deliver, where they do not say so themselves.
     #[serde(default)]
     pub defaults: NodeRates,

@@ -20,6 +20,9 @@ pub struct SignalsSpec {
     /// Who says so: a URL, a paper, a meter.
     #[schemars(length(min = 1))]
     pub source: String,
+    /// How it was counted, such as `location-based yearly mean, at generation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
     /// When it was true.
     pub time: Timestamp,
     /// Until when it counts; afterwards the defaults do. For ever, if absent.
@@ -29,6 +32,8 @@ pub struct SignalsSpec {
     pub prices: Vec<Price>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub power_models: Vec<PowerModel>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<FamilyPower>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grid_intensity: Vec<GridIntensity>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,6 +57,20 @@ pub struct PowerModel {
     pub cluster: String,
     #[schemars(range(min = 0.0))]
     pub idle_watts: f64,
+    #[schemars(range(min = 0.0))]
+    pub max_watts: f64,
+}
+
+/// The power that each vCPU of a family of processors draws, for clusters without a model of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FamilyPower {
+    /// As `processor` of a `Cluster` names it.
+    pub family: String,
+    /// Per vCPU.
+    #[schemars(range(min = 0.0))]
+    pub idle_watts: f64,
+    /// Per vCPU.
     #[schemars(range(min = 0.0))]
     pub max_watts: f64,
 }

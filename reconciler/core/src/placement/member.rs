@@ -29,7 +29,9 @@ pub(super) struct Member {
     pub(super) unusable: Vec<(String, String)>,
     /// All nodes, alike ones together: what is charged must not change when a node falls ill.
     pub(super) profiles: Vec<Profile>,
+    /// Of each node, and of each vCPU where nobody knows the nodes.
     pub(super) power: Option<PowerModel>,
+    pub(super) processor: Option<PowerModel>,
     pub(super) pue: f64,
     /// gCO₂e per kWh.
     pub(super) intensity: f64,
@@ -78,6 +80,7 @@ impl Member {
             unusable: Vec::new(),
             profiles: Vec::new(),
             power: signals.power.get(name).copied(),
+            processor: signals.processor(cluster),
             pue: signals.pue.get(name).copied().unwrap_or(defaults.pue),
             intensity: region
                 .and_then(|region| signals.intensity.get(region).copied())
@@ -116,8 +119,11 @@ impl Member {
 
     /// What pods are charged here, bit by bit: clusters that agree in it charge the same.
     pub(super) fn rates(&self) -> Vec<u64> {
-        let power = self.power.map_or([u64::MAX; 2], |p| [p.idle_watts.to_bits(), p.max_watts.to_bits()]);
-        let mut rates = vec![power[0], power[1], self.pue.to_bits(), self.intensity.to_bits()];
+        let bits = |power: Option<PowerModel>| {
+            power.map_or([u64::MAX; 2], |power| [power.idle_watts.to_bits(), power.max_watts.to_bits()])
+        };
+        let mut rates = vec![self.pue.to_bits(), self.intensity.to_bits()];
+        rates.extend([bits(self.power), bits(self.processor)].as_flattened());
         for profile in &self.profiles {
             rates.extend([
                 u64::from(profile.count),
@@ -128,6 +134,16 @@ impl Member {
             rates.extend(profile.allocatable);
         }
         rates
+    }
+
+    /// What one of its nodes draws, by a model for all of them or by its vCPUs.
+    pub(super) fn power_of(&self, profile: &Profile) -> Option<PowerModel> {
+        let vcpus = profile.allocatable[0] as f64 / 1000.0;
+        let all = |each: PowerModel| PowerModel {
+            idle_watts: each.idle_watts * vcpus,
+            max_watts: each.max_watts * vcpus,
+        };
+        self.power.or(self.processor.map(all))
     }
 
     fn take(&mut self, node: &Node, extended: &Extended, profile: Profile) {

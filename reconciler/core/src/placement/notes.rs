@@ -41,6 +41,7 @@ pub(super) fn notes(revision: &Revision, snapshot: &SnapshotSpec) -> Vec<String>
     if carbon || weighs(revision, |objectives| objectives.energy, |limits| limits.max_power.is_some()) {
         let unknown = |cluster: &Cluster| {
             !signals.power.contains_key(cluster.name())
+                && signals.processor(cluster).is_none()
                 && cluster.spec.defaults.energy.is_none()
                 && nodes(cluster, snapshot).iter().any(|node| node.energy.is_none())
         };

@@ -78,7 +78,7 @@ pub(super) fn raw(pods: &[(PodCount, Amounts)], member: &Member) -> Raw {
             let (cpu, dominant) = shares(pod, &profile.allocatable);
             one.cost += count * profile.price * dominant;
             one.energy += count
-                * match member.power {
+                * match member.power_of(profile) {
                     Some(power) => {
                         ((power.max_watts - power.idle_watts) * cpu + power.idle_watts * dominant) / 1000.0
                     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use qonnect_schema::Signals;
+use qonnect_schema::{Cluster, Signals};
 
 /// Signals that are true now. One whose time is still to come, or whose validity has ended, is as if absent.
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub(super) struct Current<'a> {
     /// Currency per node-hour, by cluster.
     pub(super) prices: BTreeMap<&'a str, f64>,
     pub(super) power: BTreeMap<&'a str, PowerModel>,
+    /// Per vCPU, by family.
+    pub(super) processors: BTreeMap<&'a str, PowerModel>,
     /// gCO₂e per kWh, by region.
     pub(super) intensity: BTreeMap<&'a str, f64>,
     /// By cluster.
@@ -19,7 +21,7 @@ pub(super) struct Current<'a> {
     pub(super) round_trips: BTreeMap<(&'a str, &'a str), u64>,
 }
 
-/// What a node draws.
+/// What a node draws, or each of its vCPUs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct PowerModel {
     pub(super) idle_watts: f64,
@@ -44,11 +46,14 @@ impl<'a> Current<'a> {
     fn take(&mut self, signals: &'a Signals) {
         let spec = &signals.spec;
         self.prices.extend(spec.prices.iter().map(|price| (price.cluster.as_str(), price.price.0)));
-        self.power.extend(spec.power_models.iter().map(|model| {
-            // A model that falls with load would reward waste.
-            let max_watts = model.max_watts.max(model.idle_watts);
-            (model.cluster.as_str(), PowerModel { idle_watts: model.idle_watts, max_watts })
-        }));
+        // A model that falls with load would reward waste.
+        let model =
+            |idle_watts: f64, max_watts: f64| PowerModel { idle_watts, max_watts: max_watts.max(idle_watts) };
+        let models = spec.power_models.iter();
+        self.power.extend(models.map(|one| (one.cluster.as_str(), model(one.idle_watts, one.max_watts))));
+        let processors = spec.processors.iter();
+        self.processors
+            .extend(processors.map(|one| (one.family.as_str(), model(one.idle_watts, one.max_watts))));
         self.intensity
             .extend(spec.grid_intensity.iter().map(|grid| (grid.region.as_str(), grid.grams_per_kwh)));
         self.pue.extend(spec.pue.iter().map(|pue| (pue.cluster.as_str(), pue.pue)));
@@ -57,6 +62,11 @@ impl<'a> Current<'a> {
                 self.round_trips.insert(pair(a, b), trip.latency.0);
             }
         }
+    }
+
+    /// What each vCPU of a cluster draws, if it has no model of its own.
+    pub(super) fn processor(&self, cluster: &Cluster) -> Option<PowerModel> {
+        self.processors.get(cluster.spec.processor.as_deref()?).copied()
     }
 
     pub(super) fn round_trip(&self, a: &str, b: &str) -> Option<u64> {
@@ -83,10 +93,12 @@ mod tests {
     fn price(time: i64, until: Option<i64>, price: f64) -> Signals {
         let spec = SignalsSpec {
             source: "test".into(),
+            basis: None,
             time: at(time),
             valid_until: until.map(at),
             prices: vec![Price { cluster: "a".into(), price: Money(price) }],
             power_models: vec![],
+            processors: vec![],
             grid_intensity: vec![],
             pue: vec![],
             round_trips: vec![],

@@ -82,6 +82,7 @@ fn priced_otherwise(cluster: &Cluster, signals: &[Current<'_>; 2]) -> bool {
     let (name, region) = (cluster.name(), cluster.spec.region.as_deref().unwrap_or_default());
     was.prices.get(name) != is.prices.get(name)
         || was.power.get(name) != is.power.get(name)
+        || was.processor(cluster) != is.processor(cluster)
         || was.pue.get(name) != is.pue.get(name)
         || was.intensity.get(region) != is.intensity.get(region)
 }

@@ -94,10 +94,12 @@ impl WhatIf {
     fn apply(&self, revision: &mut Revision, snapshot: &mut SnapshotSpec) -> Result<(), Error> {
         let spec = SignalsSpec {
             source: self.text.clone(),
+            basis: None,
             time: snapshot.now,
             valid_until: None,
             prices: vec![],
             power_models: vec![],
+            processors: vec![],
             grid_intensity: vec![],
             pue: vec![],
             round_trips: vec![],
