@@ -1,6 +1,9 @@
 //! The objective function: what each term changes, with numbers that anyone can recompute.
 
-use crate::scenario::decide;
+use qonnect_core::placement::{Report, explain};
+use qonnect_schema::documents::placement::Filter;
+
+use crate::scenario::{decide, world};
 
 /// Three clusters like those of the paper's testbed, in one tier.
 const PROFILES: &str = "
@@ -177,4 +180,27 @@ fn what_a_processor_draws_counts_per_vcpu_where_nobody_knows_the_node() {
         plan(", powerModels: [{cluster: a, idleWatts: 8, maxWatts: 8}]"),
         "shop/web: a\n  b: +1.000\n"
     );
+}
+
+#[test]
+fn what_keeps_a_component_from_better_clusters_says_what_it_costs() {
+    let (revision, snapshot) = world(
+        "
+        clusters:
+          a: {tier: fog, defaults: {price: 4}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          b: {tier: edge, defaults: {price: 1}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          c: {tier: edge, defaults: {price: 2}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          d: {tier: fog, cordon: true, defaults: {price: 3}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+          e: {tier: edge, defaults: {price: 9}, nodes: [{name: n, cpu: 4, memory: 64Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w], tiers: [fog]}]}
+        ",
+    );
+    let plan = explain(&revision, &snapshot, "shop").unwrap();
+    let binding = &plan.components["web"].binding;
+    let found: Vec<_> =
+        binding.iter().map(|b| (b.filter, b.cluster.as_str(), b.gain, b.cost_per_hour)).collect();
+    assert_eq!(found, [(Filter::Tier, "b", 750_000, 0.75), (Filter::Cordon, "d", 250_000, 0.25)]);
+    let quality = Report::planned(&revision, &snapshot).quality.unwrap();
+    assert!(quality.bound <= quality.value && quality.gap_pct() < 0.1, "{quality:?}");
 }

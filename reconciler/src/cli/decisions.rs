@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use qonnect_core::placement::{Change, Line, Loss, Report, micro, reason};
+use qonnect_core::placement::{Change, Line, Loss, Quality, Report, micro, reason};
 use qonnect_schema::Placement;
 use qonnect_schema::documents::application::Strategy;
-use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, Score, Term};
+use qonnect_schema::documents::placement::{Binding, Candidate, ComponentPlacement, Score, Term};
 
 use super::output::table;
 
@@ -38,6 +38,14 @@ fn explain_component(
         let rows: Vec<_> =
             placement.others.iter().map(|other| candidate(other, own, strategy).to_vec()).collect();
         let _ = write!(text, "\n{}", table(&["CLUSTER", "SCORE", "LOST BY", "WHY"], &rows, width));
+    }
+    if !placement.binding.is_empty() {
+        let row = |binding: &Binding| {
+            let filter = format!("{:?}", binding.filter).to_lowercase();
+            vec![filter, binding.cluster.clone(), micro(binding.gain), short(binding.cost_per_hour)]
+        };
+        let rows: Vec<_> = placement.binding.iter().map(row).collect();
+        let _ = write!(text, "\n{}", table(&["BINDING", "KEEPS FROM", "COSTS", "CURRENCY/H"], &rows, width));
     }
     text
 }
@@ -87,10 +95,21 @@ pub(crate) fn changes(report: &Report, width: Option<u16>) -> String {
     }
     let totals = totals(report).map(|row| row.to_vec());
     let _ = write!(text, "\n{}", table(&["PER HOUR", "BEFORE", "AFTER", "CHANGE"], &totals, width));
+    if let Some(quality) = &report.quality {
+        let _ = writeln!(text, "\n{}", bound(quality));
+    }
     for (nth, note) in report.notes.iter().enumerate() {
         let _ = writeln!(text, "{}note: {note}", if nth == 0 { "\n" } else { "" });
     }
     text
+}
+
+fn bound(quality: &Quality) -> String {
+    let (value, bound) = (micro(quality.value), micro(quality.bound));
+    format!(
+        "objective {value}, no plan is below {bound}: at most {} % above the best",
+        short(quality.gap_pct())
+    )
 }
 
 fn changed(report: &Report) -> impl Iterator<Item = &Line> {
@@ -113,6 +132,9 @@ pub(crate) fn markdown(report: &Report) -> String {
         rows(header, &mut changed(report).map(|line| cells(line).to_vec()));
     }
     rows("| Per hour | Before | After | Change |", &mut totals(report).into_iter().map(|row| row.to_vec()));
+    if let Some(quality) = &report.quality {
+        let _ = writeln!(text, "\n{}", bound(quality));
+    }
     for (nth, note) in report.notes.iter().enumerate() {
         let _ = writeln!(text, "{}- {note}", if nth == 0 { "\n" } else { "" });
     }
@@ -239,6 +261,7 @@ mod tests {
             components: vec![line],
             before: Totals { placed: 1, cost: 2.0, energy: 0.5, carbon: 0.0, latency: 4.0 },
             after: Totals { placed: 1, cost: 1.0, energy: 0.75, carbon: 0.0, latency: 42.0 },
+            quality: None,
             notes: vec!["nobody says the PUE of a: 1.5 of the fleet's defaults counts".into()],
         };
         assert_eq!(

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use qonnect_core::placement::{Domain, Report, WhatIf, difference, plan, survive, what_if};
+use qonnect_core::placement::{Domain, Report, WhatIf, difference, survive, what_if};
 use qonnect_git::checkout;
 use qonnect_schema::diagnostic::{self, Severity};
 use qonnect_schema::revision::Revision;
@@ -85,7 +85,7 @@ pub(super) fn run(args: Args) -> Status {
     }
     let report = match (&args.base, args.what_if.as_slice()) {
         (Some(base), _) => difference(&base_revision(&args.path, base)?, &revision, &snapshot),
-        (None, []) => Report::new(&revision, &snapshot, &plan(&revision, &snapshot)),
+        (None, []) => Report::planned(&revision, &snapshot),
         (None, changes) => what_if(&revision, &snapshot, changes)?,
     };
     output::print(&match args.output {

@@ -59,6 +59,22 @@ pub struct ComponentPlacement {
     /// The other clusters, the best first, then those that a filter refused, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Candidate>,
+    /// What keeps it from better clusters, and what that costs; where somebody asks, not in Git.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binding: Vec<Binding>,
+}
+
+/// A filter that refuses better clusters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Binding {
+    pub filter: Filter,
+    /// The best of them.
+    pub cluster: String,
+    /// How much less it would add to the objective function, in millionths.
+    pub gain: i64,
+    /// What it would save, in currency per hour; less than zero where it costs more.
+    pub cost_per_hour: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,8 @@
 //! of the single best choices less the worth of the room is below every plan that places the same components. Rounds
 //! are counted, so that a large fleet gets a bound that is cheap and less tight.
 
+use serde::Serialize;
+
 use super::member::RESOURCES;
 use super::problem::Problem;
 use super::relax::{Priced, Relaxed, value};
@@ -18,7 +20,7 @@ const ROUNDS_MAX: usize = 400;
 const STEPS_MAX: usize = 60_000_000;
 
 /// The value of a plan and the bound of all plans, in millionths, over the components that have a place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Quality {
     pub value: i64,
     pub bound: i64,

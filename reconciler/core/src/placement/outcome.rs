@@ -1,7 +1,9 @@
 //! From positions back to names: the decision for one component, what it scores, and why not elsewhere.
 
+use std::collections::BTreeMap;
+
 use qonnect_schema::documents::application::Strategy;
-use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, Score};
+use qonnect_schema::documents::placement::{Binding, Candidate, ComponentPlacement, Filter, Refusal, Score};
 
 use super::borda;
 use super::filter;
@@ -21,6 +23,7 @@ pub(super) fn component(state: &mut State<'_>, item: usize, others_max: usize) -
         cluster: cluster.cloned(),
         score: placed.map(|member| ranking.score(state, member)),
         others: others(state, item, &ranking, others_max),
+        binding: if others_max == usize::MAX { binding(state, item, &ranking) } else { Vec::new() },
         ..ComponentPlacement::default()
     }
 }
@@ -62,13 +65,44 @@ fn others(state: &mut State<'_>, item: usize, ranking: &Ranking, others_max: usi
         })
         .collect();
     for member in refused {
-        let why = match filter::refused(problem, item, member) {
-            Some(why) => Some(why.refusal()),
-            None => state.refusal(item, member),
-        };
+        let why = refusal(state, item, member);
         others.push(Candidate { cluster: name(member), score: None, refused: why });
     }
     others
+}
+
+fn refusal(state: &mut State<'_>, item: usize, member: usize) -> Option<Refusal> {
+    match filter::refused(state.problem, item, member) {
+        Some(why) => Some(why.refusal()),
+        None => state.refusal(item, member),
+    }
+}
+
+/// The filters that refuse clusters where it would add less, each with the best of them.
+fn binding(state: &mut State<'_>, item: usize, ranking: &Ranking) -> Vec<Binding> {
+    let problem = state.problem;
+    let placed = state.place(item).filter(|_| problem.app(item).strategy() == Strategy::Optimal);
+    let Some(placed) = placed else { return Vec::new() };
+    let own = ranking.score(state, placed).total;
+    let mut best: BTreeMap<Filter, (i64, usize)> = BTreeMap::new();
+    // Without nodes nothing costs anything.
+    let others =
+        (0..problem.members.len()).filter(|at| *at != placed && !problem.members[*at].nodes.is_empty());
+    for member in others {
+        let total = ranking.score(state, member).total;
+        if let Some(refused) = refusal(state, item, member).filter(|_| total < own) {
+            let known = best.entry(refused.filter).or_insert((total, member));
+            *known = (*known).min((total, member));
+        }
+    }
+    let cost = |member: usize| problem.raw(item, member).cost;
+    let binding = best.into_iter().map(|(filter, (total, member))| Binding {
+        filter,
+        cluster: problem.members[member].name.clone(),
+        gain: own - total,
+        cost_per_hour: cost(placed) - cost(member),
+    });
+    binding.collect()
 }
 
 /// The clusters that the filters of one component admit, in the order of its strategy.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::notes::notes;
 use super::problem::Problem;
 use super::reason::reason;
-use super::{ApplicationPlan, Plan};
+use super::{ApplicationPlan, Plan, Planner, Quality};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +19,9 @@ pub struct Report {
     /// Of what runs and is still in the revision, with the requests that it has there.
     pub before: Totals,
     pub after: Totals,
+    /// How far from the best the plan may be, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
     /// What was taken for granted: signals that have ended, defaults that stand in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -66,6 +69,13 @@ pub struct Totals {
 }
 
 impl Report {
+    /// From what runs to the plan for it, with its bound.
+    pub fn planned(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
+        let mut planner = Planner::new(revision, snapshot);
+        let report = Self::new(revision, snapshot, &planner.plan());
+        Self { quality: Some(planner.quality()), ..report }
+    }
+
     /// From what runs to a plan.
     pub fn new(revision: &Revision, snapshot: &SnapshotSpec, plan: &Plan) -> Self {
         let revision = &*plan.divided(revision);
@@ -75,6 +85,7 @@ impl Report {
             components: lines(revision, snapshot, plan),
             before: totals(&problem, before),
             after: totals(&problem, |application, component| planned(plan, application, component)),
+            quality: None,
             notes: notes(revision, snapshot),
         }
     }
@@ -92,6 +103,7 @@ impl Report {
             components: lines(after.0, after.1, plan),
             before: totals(&Problem::new(before.0, before.1), runs),
             after: totals(&Problem::new(after.0, after.1), there),
+            quality: None,
             notes: notes(after.0, after.1),
         }
     }
