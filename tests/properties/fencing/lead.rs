@@ -1,4 +1,7 @@
 //! One lead: the real fence, what it wants done, and what it knows.
+//!
+//! A lead whose proposals are refused can do nothing but repeat pushes that it has sent off before: it counts as ended,
+//! and each of its pushes may arrive at any time, more than once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,14 +20,22 @@ use super::state::{Print, Printed, State};
 /// The deploy branch; there is only one.
 const BRANCH: &str = "deploy";
 
+/// A push whose answer is awaited.
+#[derive(Debug, Clone)]
+pub(super) struct Push {
+    intent: String,
+    pub(super) commit: String,
+    /// It has moved the branch, and the answer is on its way.
+    pub(super) landed: bool,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lead {
     pub(super) fence: Option<Fence>,
     /// In truth; what the fence goes by may be less with a mutation.
     pub(super) epoch: Epoch,
     pub(super) effects: VecDeque<Effect>,
-    /// Intent and commit of the push that it waits for.
-    pub(super) awaits: Option<(String, String)>,
+    pub(super) awaits: Option<Push>,
     /// The state that it saw last.
     knowledge: Arc<Knowledge>,
 }
@@ -58,19 +69,38 @@ impl Lead {
         self.effects.extend(effects.into_iter().filter(|effect| !tells(effect)));
     }
 
-    /// Writes what is to be written: only the clone of this lead sees it.
-    pub(super) fn write(&mut self, git: &mut Git, mutation: Option<Mutation>) {
-        while let Some(Effect::Write(draft)) = self.effects.front() {
-            let Draft { intent, base, message, .. } = (**draft).clone();
-            self.effects.pop_front();
-            let barrier = message.starts_with("begin epoch");
-            let commit = match base.clone().filter(|_| barrier && mutation == Some(Mutation::NoBarrier)) {
-                // Not made: the tip stays the one that was read.
-                Some(base) => base,
-                None => git.write(base, message, Some(self.epoch)),
-            };
-            self.with_fence(|fence, _, effects| fence.written(&intent, commit, effects));
+    pub(super) fn acts(&self) -> bool {
+        matches!(self.effects.front(), Some(Effect::Write(_) | Effect::Push { .. }))
+    }
+
+    /// Does what needs nobody else: a commit is written into the clone, a push is sent off.
+    pub(super) fn act(&mut self, git: &mut Git, mutation: Option<Mutation>) {
+        while self.acts() {
+            let Some(effect) = self.effects.pop_front() else { return };
+            match effect {
+                Effect::Write(draft) => self.write(*draft, git, mutation),
+                Effect::Push { intent, commit, base, .. } => {
+                    // A barrier that was never made.
+                    let nothing = base.as_ref() == Some(&commit);
+                    self.awaits = Some(Push { intent, commit, landed: false });
+                    if nothing {
+                        self.answered(Pushed::Published);
+                    }
+                }
+                _ => {}
+            }
         }
+    }
+
+    fn write(&mut self, draft: Draft, git: &mut Git, mutation: Option<Mutation>) {
+        let Draft { intent, base, message, .. } = draft;
+        let barrier = message.starts_with("begin epoch");
+        let commit = match base.clone().filter(|_| barrier && mutation == Some(Mutation::NoBarrier)) {
+            // Not made: the tip stays the one that was read.
+            Some(base) => base,
+            None => git.write(base, message, Some(self.epoch)),
+        };
+        self.with_fence(|fence, _, effects| fence.written(&intent, commit, effects));
     }
 
     /// A decision. The tree is of no matter here.
@@ -103,16 +133,14 @@ impl Lead {
         });
     }
 
-    pub(super) fn pushed(&mut self, result: Pushed) {
-        let Some((intent, _)) = self.awaits.take() else { return };
+    pub(super) fn answered(&mut self, result: Pushed) {
+        let Some(Push { intent, .. }) = self.awaits.take() else { return };
         self.with_fence(|fence, knowledge, effects| fence.pushed(&intent, result, knowledge, effects));
     }
 
-    /// It leads no more, or not as before: what it had asked of the deploy branch goes on without it.
-    pub(super) fn end(&mut self, git: &mut Git) {
-        let under_way = self.awaits.take().map(|(_, commit)| commit);
-        git.late.extend(under_way);
-        *self = Self::default();
+    /// Nobody waits for the push any more, which goes on without it.
+    pub(super) fn let_go(&self, git: &mut Git) {
+        git.pushed.extend(self.awaits.iter().filter(|push| !push.landed).map(|push| push.commit.clone()));
     }
 
     pub(super) fn learn(&mut self, knowledge: &Knowledge) {
@@ -125,26 +153,39 @@ impl Lead {
 }
 
 impl State {
-    /// Carries out the next effect of a lead.
-    pub(super) fn step(&mut self, number: usize, mutation: Option<Mutation>) {
-        let mut lead = Lead::clone(&self.leads[number]);
-        let leads = match mutation {
-            Some(Mutation::TermAlone) => self.leader.is_some() && lead.epoch.term == self.term,
+    /// Whether the log takes what a lead proposes.
+    pub(super) fn may_propose(&self, number: usize, mutation: Option<Mutation>) -> bool {
+        match mutation {
+            Some(Mutation::TermAlone) => {
+                self.leader.is_some()
+                    && self.leads[number].fence.is_some()
+                    && self.leads[number].epoch.term == self.term
+            }
             _ => self.leader == Some(number),
-        };
+        }
+    }
+
+    /// Carries out the next effect of a lead.
+    pub(super) fn step(&mut self, number: usize) {
+        let mut lead = Lead::clone(&self.leads[number]);
         match lead.effects.pop_front() {
-            Some(Effect::Propose(change)) if leads => {
+            Some(Effect::Propose(change)) => {
                 self.apply(change);
                 lead.learn(&self.knowledge);
             }
             Some(Effect::Record(intent)) => {
                 let id = intent.id.clone();
-                let accepted = leads && self.apply(Change::Intent(intent)) != Answer::Superseded;
-                if accepted {
-                    lead.learn(&self.knowledge);
-                    lead.with_fence(|fence, _, effects| fence.recorded(&id, effects));
-                } else {
-                    lead.end(&mut self.git);
+                let accepted = self.apply(Change::Intent(intent)) != Answer::Superseded;
+                lead.learn(&self.knowledge);
+                match accepted {
+                    true => lead.with_fence(|fence, _, effects| fence.recorded(&id, effects)),
+                    false
+                        if lead.fence.as_ref().is_some_and(|fence| fence.epoch() != self.knowledge.epoch) =>
+                    {
+                        lead = Lead::default();
+                    }
+                    false => lead
+                        .with_fence(|fence, knowledge, effects| fence.not_recorded(&id, knowledge, effects)),
                 }
             }
             Some(Effect::ReadTip { asks, expected, .. }) => {
@@ -155,17 +196,8 @@ impl State {
                     false => fence.read(tip, knowledge, effects),
                 });
             }
-            Some(Effect::Push { intent, commit, base, .. }) => {
-                // A barrier that was never made.
-                let nothing = base.as_ref() == Some(&commit);
-                lead.awaits = Some((intent, commit));
-                if nothing {
-                    lead.pushed(Pushed::Published);
-                }
-            }
             _ => {}
         }
-        lead.write(&mut self.git, mutation);
         self.leads[number] = Printed::new(lead);
     }
 }

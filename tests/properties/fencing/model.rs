@@ -29,25 +29,23 @@ pub(super) struct Fencing {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
-    /// In a new term, or in the same one by a higher node.
+    /// A lead of those that follow, which are alike: in a new term, or in the same one by a higher number.
     Elect {
-        lead: usize,
         same_term: bool,
     },
-    /// A deposed leader hears of it.
-    Hear(usize),
-    Crash(usize),
     /// A leader carries out what it wanted to do next.
     Step(usize),
     Decide(usize),
     Poll(usize),
-    /// The push that a leader waits for is carried out and answered.
+    /// The push that a leader waits for is carried out, and the answer takes its time.
+    Land(usize),
+    /// It is carried out, unless it was before, and answered.
     Answer(usize),
     Refuse(usize),
-    /// Its answer is lost; it may still arrive.
+    /// Its answer is lost; it may have arrived, or may still.
     Lose(usize),
-    /// A push that nobody waits for arrives.
-    Late(String),
+    /// A push that was sent off at any time arrives.
+    Arrive(String),
     RollBack(Option<String>),
     Foreign,
     Rebuild,
@@ -63,9 +61,13 @@ impl Fencing {
         }
     }
 
-    fn elect(&self, state: &mut State, lead: usize, same_term: bool) -> Option<()> {
+    fn elect(&self, state: &mut State, same_term: bool) -> Option<()> {
+        let mut others = (0..LEADS).filter(|lead| state.leader != Some(*lead));
+        let idle = others.clone().find(|lead| state.leads[*lead].fence.is_none());
+        let lead = idle.or_else(|| others.next())?;
         state.term += u64::from(!same_term);
-        let node = lead as u64 + 1;
+        state.node = if same_term { state.node + 1 } else { 1 };
+        let node = state.node;
         let (term, logged) = (state.term, self.fence_epoch(Epoch { era: 0, term: 0, node }).node);
         let group = state.group().into();
         let Answer::Epoch(epoch) = state.apply(Change::OpenEpoch { node: logged, term, group }) else {
@@ -77,7 +79,7 @@ impl Fencing {
     }
 
     fn begin(&self, state: &mut State, lead: usize, epoch: Epoch) {
-        Lead::clone(&state.leads[lead]).end(&mut state.git);
+        state.leads[lead].let_go(&mut state.git);
         let leading = Lead::leading(epoch, self.fence_epoch(epoch), &state.knowledge);
         state.leads[lead] = Printed::new(leading);
     }
@@ -85,8 +87,25 @@ impl Fencing {
     fn change(&self, state: &mut State, lead: usize, change: impl FnOnce(&mut Lead, &mut Git)) {
         let mut changed = Lead::clone(&state.leads[lead]);
         change(&mut changed, &mut state.git);
-        changed.write(&mut state.git, self.mutation);
         state.leads[lead] = Printed::new(changed);
+    }
+
+    /// What follows at once, whatever the others do.
+    fn settle(&self, state: &mut State) {
+        for number in 0..LEADS {
+            if state.may_propose(number, self.mutation) {
+                if !state.leads[number].acts() {
+                    continue;
+                }
+                self.change(state, number, |lead, git| lead.act(git, self.mutation));
+            } else if state.leads[number].fence.is_some() {
+                state.leads[number].let_go(&mut state.git);
+                state.leads[number] = Printed::new(Lead::default());
+            }
+        }
+        if state.budget.rollbacks == 0 {
+            state.git.forget();
+        }
     }
 }
 
@@ -103,38 +122,32 @@ impl Model for Fencing {
             leads: std::array::from_fn(|_| Printed::new(Lead::default())),
             leader: None,
             term: 0,
+            node: 0,
             git,
             budget: self.budget,
             rolled_back: false,
             rebuilt: false,
         };
-        self.elect(&mut state, 0, false);
+        self.elect(&mut state, false);
+        self.settle(&mut state);
         vec![state]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         let budget = state.budget;
+        if budget.ends > 0 || state.leader.is_none() {
+            actions.push(Action::Elect { same_term: false });
+            actions.extend(state.leader.map(|_| Action::Elect { same_term: true }));
+        }
         for (number, lead) in state.leads.iter().enumerate() {
-            let leads = state.leader == Some(number);
-            if !leads && (budget.takeovers > 0 || state.leader.is_none()) {
-                actions.push(Action::Elect { lead: number, same_term: false });
-                if state.leader.is_some_and(|leader| leader < number) {
-                    actions.push(Action::Elect { lead: number, same_term: true });
-                }
-            }
-            if lead.fence.is_none() {
-                continue;
-            }
-            if !leads {
-                actions.push(Action::Hear(number));
-            }
-            if budget.crashes > 0 {
-                actions.push(Action::Crash(number));
-            }
-            if lead.awaits.is_some() {
+            if let Some(push) = &lead.awaits {
                 actions.push(Action::Answer(number));
                 actions.extend((budget.unknown > 0).then_some(Action::Lose(number)));
-                actions.extend((budget.refusals > 0).then_some(Action::Refuse(number)));
+                actions.extend((budget.refusals > 0 && !push.landed).then_some(Action::Refuse(number)));
+                // Where nobody meddles with what has landed, the answer may as well come at once.
+                let meddled = budget.rollbacks + budget.foreign > 0;
+                let lands = meddled && !push.landed && state.git.fits(&push.commit);
+                actions.extend(lands.then_some(Action::Land(number)));
             } else if !lead.effects.is_empty() {
                 actions.push(Action::Step(number));
             } else if lead.is_ready() {
@@ -142,7 +155,7 @@ impl Model for Fencing {
                 actions.extend((lead.tip() != state.git.tip.as_deref()).then_some(Action::Poll(number)));
             }
         }
-        actions.extend(state.git.late.iter().cloned().map(Action::Late));
+        actions.extend(state.git.arriving().cloned().map(Action::Arrive));
         if budget.rollbacks > 0 {
             let older = state.git.history().skip(1).map(|(id, _)| Some(id.clone()));
             actions.extend(older.chain([None]).map(Action::RollBack));
@@ -156,18 +169,12 @@ impl Model for Fencing {
         let mut next = last.clone();
         let state = &mut next;
         match action {
-            Action::Elect { lead, same_term } => {
-                // The first election after a crash or a rebuild is no takeover of its own.
-                state.budget.takeovers -= u8::from(state.leader.is_some());
-                self.elect(state, lead, same_term)?;
+            Action::Elect { same_term } => {
+                // The first election, and the first after a rebuild, end nothing.
+                state.budget.ends -= u8::from(state.leader.is_some());
+                self.elect(state, same_term)?;
             }
-            Action::Hear(lead) => self.change(state, lead, Lead::end),
-            Action::Crash(lead) => {
-                state.budget.crashes -= 1;
-                self.change(state, lead, Lead::end);
-                state.leader = state.leader.filter(|leader| *leader != lead);
-            }
-            Action::Step(lead) => state.step(lead, self.mutation),
+            Action::Step(lead) => state.step(lead),
             Action::Decide(lead) => {
                 state.budget.decisions -= 1;
                 self.change(state, lead, |lead, _| lead.decide());
@@ -176,28 +183,27 @@ impl Model for Fencing {
                 lead.with_fence(|fence, knowledge, effects| fence.poll(knowledge, effects));
             }),
             Action::Answer(lead) => self.change(state, lead, |lead, git| {
-                let Some((_, commit)) = &lead.awaits else { return };
-                let result = match git.arrive(commit) {
-                    Pushed::Lost if self.mutation == Some(Mutation::OkTrusted) => Pushed::Published,
-                    result => result,
-                };
-                lead.pushed(result);
+                let Some(push) = &lead.awaits else { return };
+                let trusted = self.mutation == Some(Mutation::OkTrusted);
+                let published = push.landed || git.arrive(&push.commit) || trusted;
+                lead.answered(if published { Pushed::Published } else { Pushed::Lost });
+            }),
+            Action::Land(lead) => self.change(state, lead, |lead, git| {
+                let Some(push) = &mut lead.awaits else { return };
+                push.landed = git.arrive(&push.commit);
             }),
             Action::Refuse(lead) => {
                 state.budget.refusals -= 1;
-                self.change(state, lead, |lead, _| lead.pushed(Pushed::Refused("no".into())));
+                self.change(state, lead, |lead, _| lead.answered(Pushed::Refused("no".into())));
             }
             Action::Lose(lead) => {
                 state.budget.unknown -= 1;
                 self.change(state, lead, |lead, git| {
-                    git.late.extend(lead.awaits.clone().map(|(_, commit)| commit));
-                    lead.pushed(Pushed::Unknown);
+                    lead.let_go(git);
+                    lead.answered(Pushed::Unknown);
                 });
             }
-            Action::Late(commit) => {
-                state.git.late.remove(&commit);
-                state.git.arrive(&commit);
-            }
+            Action::Arrive(commit) => state.git.move_to(Some(commit)),
             Action::RollBack(tip) => {
                 state.budget.rollbacks -= 1;
                 state.rolled_back = true;
@@ -210,21 +216,19 @@ impl Model for Fencing {
             }
             Action::Rebuild => {
                 state.budget.rebuilds -= 1;
-                for lead in 0..LEADS {
-                    self.change(state, lead, Lead::end);
-                }
                 state.knowledge = Printed::new(Knowledge::default());
-                (state.leader, state.term, state.rebuilt) = (None, 0, true);
+                (state.leader, state.term, state.node, state.rebuilt) = (None, 0, 0, true);
             }
             Action::Adopt => {
                 let adopt = state.knowledge.blocked.as_ref().map(|origin| origin.group.clone());
                 let Answer::Epoch(epoch) = state.apply(Change::Recover { adopt }) else { return None };
                 if let Some(lead) = state.leader {
-                    let node = lead as u64 + 1;
+                    let node = state.node;
                     self.begin(state, lead, Epoch { node, ..epoch });
                 }
             }
         }
+        self.settle(&mut next);
         (next != *last).then_some(next)
     }
 

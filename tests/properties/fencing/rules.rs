@@ -1,6 +1,5 @@
 //! What must hold in every state.
 
-use qonnect_core::decision::Trailers;
 use qonnect_core::knowledge::Outcome;
 
 use stateright::Property;
@@ -26,10 +25,10 @@ pub(super) fn properties(model: &Fencing) -> Vec<Property<Fencing>> {
         Property::always(ALWAYS[4], |_, state| groups_stay_apart(state)),
     ];
     // Without these the model would have shown nothing.
-    if model.budget.takeovers > 0 {
+    if model.budget.ends > 0 {
         properties.push(Property::sometimes("two leaderships have published", |_, state| authors(state) > 1));
     }
-    if model.budget.takeovers > 0 && model.budget.unknown > 0 {
+    if model.budget.ends > 0 && model.budget.unknown > 0 {
         properties.push(Property::sometimes("a deposed leader's push has arrived", |_, state| {
             deposed_arrived(state)
         }));
@@ -76,14 +75,14 @@ fn lost_never_arrives(state: &State) -> bool {
 fn commits_are_known(state: &State) -> bool {
     let known = |id: &String| state.knowledge.intents.iter().any(|intent| intent.commit == *id);
     let ours = state.git.history().filter(|(_, commit)| {
-        Trailers::parse(&commit.message).is_some_and(|trailers| trailers.group == state.knowledge.group)
+        commit.trailers.as_ref().is_some_and(|trailers| trailers.group == state.knowledge.group)
     });
     ours.into_iter().all(|(id, _)| known(id))
 }
 
 fn groups_stay_apart(state: &State) -> bool {
-    let groups = state.git.history().filter_map(|(_, commit)| Trailers::parse(&commit.message));
-    let groups: Vec<_> = groups.map(|trailers| trailers.group).collect();
+    let trailers = state.git.history().filter_map(|(_, commit)| commit.trailers.as_ref());
+    let groups: Vec<_> = trailers.map(|trailers| &trailers.group).collect();
     let mixed = groups.iter().any(|group| *group != groups[0]);
-    !mixed || groups.iter().all(|group| state.knowledge.follows(group))
+    !mixed || groups.into_iter().all(|group| state.knowledge.follows(group))
 }

@@ -15,10 +15,9 @@ pub(super) const LEADS: usize = 3;
 /// How often what may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Budget {
-    /// Elections beyond the first.
-    pub(super) takeovers: u8,
-    pub(super) crashes: u8,
-    /// Pushes whose answer is lost, or late; their commits may arrive at any time.
+    /// Leaderships that end, in a crash or because another lead is elected.
+    pub(super) ends: u8,
+    /// Pushes whose answer is lost, or late.
     pub(super) unknown: u8,
     pub(super) refusals: u8,
     pub(super) decisions: u8,
@@ -31,16 +30,8 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) const NONE: Self = Self {
-        takeovers: 0,
-        crashes: 0,
-        unknown: 0,
-        refusals: 0,
-        decisions: 0,
-        rollbacks: 0,
-        foreign: 0,
-        rebuilds: 0,
-    };
+    pub(super) const NONE: Self =
+        Self { ends: 0, unknown: 0, refusals: 0, decisions: 0, rollbacks: 0, foreign: 0, rebuilds: 0 };
 }
 
 #[derive(Clone)]
@@ -50,6 +41,8 @@ pub(super) struct State {
     /// Who can write to the log.
     pub(super) leader: Option<usize>,
     pub(super) term: u64,
+    /// The number that the leader stands in for among those of its term: later ones have higher ones.
+    pub(super) node: u64,
     pub(super) git: Git,
     pub(super) budget: Budget,
     pub(super) rolled_back: bool,
@@ -91,18 +84,22 @@ impl fmt::Debug for State {
             .field("epoch", &knowledge.epoch.to_string())
             .field("intents", &intents)
             .field("branch", &branch)
-            .field("late", &git.late)
+            .field("pushed", &git.pushed)
             .field("leads", &leads.each_ref().map(|lead| lead.to_string()))
             .field("budget", budget)
             .finish()
     }
 }
 
+/// Which lead is which is of no matter.
 impl Hash for State {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { knowledge, leads, leader, term, git, budget, rolled_back, rebuilt } = self;
-        (knowledge.print, leads.each_ref().map(|lead| lead.print), leader, term).hash(state);
-        (&git.tip, &git.ever, &git.late, budget, rolled_back, rebuilt).hash(state);
+        let Self { knowledge, leads, leader, term, node, git, budget, rolled_back, rebuilt } = self;
+        let mut leads: Vec<_> =
+            leads.iter().enumerate().map(|(at, lead)| (lead.print, *leader == Some(at))).collect();
+        leads.sort_unstable();
+        (knowledge.print, leads, term, node).hash(state);
+        (&git.tip, &git.ever, &git.pushed, budget, rolled_back, rebuilt).hash(state);
     }
 }
 
