@@ -11,10 +11,14 @@ use crate::Error;
 pub struct Commit {
     pub id: String,
     pub parents: Vec<String>,
+    /// Equal for commits with the same files, and only for them.
+    pub tree: String,
     /// When it was committed, in seconds since 1970.
     pub time_secs: i64,
     /// `Name <address>`.
     pub author: String,
+    /// The same of the one who put it onto the branch.
+    pub committer: String,
     /// The first line of the message.
     pub subject: String,
     pub message: String,
@@ -33,6 +37,9 @@ pub struct CommitDraft {
     pub time_secs: i64,
 }
 
+/// Author and committer of what is written here.
+pub const OURS: &str = "QONNECT <qonnect@localhost>";
+
 const NAME: &str = "QONNECT";
 const ADDRESS: &str = "qonnect@localhost";
 const FILE: i32 = 0o100_644;
@@ -42,12 +49,14 @@ pub(crate) fn read(repository: &Repository, id: Oid) -> Result<Commit, Error> {
     let commit = repository.find_commit(id).map_err(|_| Error::NoCommit { id: id.to_string() })?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let message = text(commit.message_bytes());
-    let author = commit.author();
+    let person = |of: &Signature<'_>| format!("{} <{}>", text(of.name_bytes()), text(of.email_bytes()));
     Ok(Commit {
         id: id.to_string(),
         parents: commit.parent_ids().map(|parent| parent.to_string()).collect(),
+        tree: commit.tree_id().to_string(),
         time_secs: commit.time().seconds(),
-        author: format!("{} <{}>", text(author.name_bytes()), text(author.email_bytes())),
+        author: person(&commit.author()),
+        committer: person(&commit.committer()),
         subject: message.lines().next().unwrap_or_default().to_owned(),
         message,
     })
@@ -64,10 +73,30 @@ pub(crate) fn write(repository: &Repository, draft: &CommitDraft) -> Result<Oid,
         Some(tree) => tree,
         None => repository.treebuilder(None)?.write()?,
     };
-    let author = Signature::new(NAME, ADDRESS, &Time::new(draft.time_secs, 0))?;
-    let tree = repository.find_tree(tree)?;
-    let parents: Vec<_> = base.iter().collect();
-    Ok(repository.commit(None, &author, &author, &draft.message, &tree, &parents)?)
+    commit(repository, &repository.find_tree(tree)?, base.as_ref(), &draft.message, draft.time_secs)
+}
+
+pub(crate) fn write_like(
+    repository: &Repository,
+    like: &str,
+    parent: Option<&str>,
+    message: &str,
+    time_secs: i64,
+) -> Result<Oid, Error> {
+    let parent = parent.map(|id| find(repository, id)).transpose()?;
+    commit(repository, &find(repository, like)?.tree()?, parent.as_ref(), message, time_secs)
+}
+
+fn commit(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    parent: Option<&git2::Commit<'_>>,
+    message: &str,
+    time_secs: i64,
+) -> Result<Oid, Error> {
+    let author = Signature::new(NAME, ADDRESS, &Time::new(time_secs, 0))?;
+    let parents: Vec<_> = parent.into_iter().collect();
+    Ok(repository.commit(None, &author, &author, message, tree, &parents)?)
 }
 
 pub(crate) fn find<'a>(repository: &'a Repository, id: &str) -> Result<git2::Commit<'a>, Error> {

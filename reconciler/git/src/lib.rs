@@ -21,7 +21,7 @@ mod local;
 pub mod checkout;
 
 mod commit;
-pub use commit::{Commit, CommitDraft};
+pub use commit::{Commit, CommitDraft, OURS};
 
 mod tree;
 pub use tree::Limits;

@@ -23,7 +23,8 @@ pub(crate) fn fetch(repository: &Repository, path: &Path, reference: &str) -> Re
 
 pub(crate) fn publish(repository: &Repository, path: &Path, update: &Update<'_>) -> Result<Push, Error> {
     let target = open(path)?;
-    let Update { reference, commit, expected } = *update;
+    let Update { reference, expected, .. } = *update;
+    let Some(commit) = update.commit else { return remove(&target, reference, expected) };
     let checked_out =
         !target.is_bare() && target.find_reference("HEAD")?.symbolic_target() == Ok(Some(reference));
     if checked_out {
@@ -52,6 +53,17 @@ pub(crate) fn publish(repository: &Repository, path: &Path, update: &Update<'_>)
             _ => Err(error.into()),
         },
     }
+}
+
+/// libgit2 deletes a reference only as long as it stands where it was when it was looked up.
+fn remove(target: &Repository, reference: &str, expected: Option<Oid>) -> Result<Push, Error> {
+    match target.find_reference(reference) {
+        Ok(mut found) if found.target() == expected => found.delete()?,
+        Ok(found) => return Ok(Push::Lost { tip: found.target().map(|tip| tip.to_string()) }),
+        Err(error) if error.code() == ErrorCode::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Push::Published)
 }
 
 fn open(path: &Path) -> Result<Repository, Error> {

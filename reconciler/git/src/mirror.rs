@@ -126,6 +126,18 @@ impl Mirror {
         self.noting_damage(commit::write(&self.repository, draft)).map(|id| id.to_string())
     }
 
+    /// Writes a commit with the files of another one. Without a parent it begins a history.
+    pub fn write_like(
+        &self,
+        like: &str,
+        parent: Option<&str>,
+        message: &str,
+        time_secs: i64,
+    ) -> Result<String, Error> {
+        let id = commit::write_like(&self.repository, like, parent, message, time_secs)?;
+        Ok(id.to_string())
+    }
+
     /// Moves a branch of the remote from `expected` (`None`: it must not exist) to `commit`, or not at all.
     ///
     /// *Guarantees:* an `Err` means that the remote has not acted.
@@ -136,23 +148,36 @@ impl Mirror {
         expected: Option<&str>,
         allowed: Duration,
     ) -> Result<Push, Error> {
+        if let Some(base) = expected
+            && !self.descends(commit, base)?
+        {
+            return Err(Error::NotDescendant { commit: commit.to_owned(), base: base.to_owned() });
+        }
+        self.swap(branch, Some(commit), expected, allowed)
+    }
+
+    /// Moves a branch of the remote from `expected` to `commit`, which need not descend from it, or removes it; or
+    /// changes nothing.
+    ///
+    /// *Guarantees:* an `Err` means that the remote has not acted.
+    pub fn swap(
+        &mut self,
+        branch: &str,
+        commit: Option<&str>,
+        expected: Option<&str>,
+        allowed: Duration,
+    ) -> Result<Push, Error> {
         let deadline = &Deadline::after(allowed, self.end.clone());
         let reference = reference(branch)?;
-        let target = commit::find(&self.repository, commit)?.id();
-        let expected =
-            expected.map(|id| commit::find(&self.repository, id)).transpose()?.map(|base| base.id());
-        if let Some(base) = expected
-            && !self.descends(commit, &base.to_string())?
-        {
-            return Err(Error::NotDescendant { commit: commit.to_owned(), base: base.to_string() });
-        }
-        let update = Update { reference: &reference, commit: target, expected };
+        let find = |id: &str| Ok::<_, Error>(commit::find(&self.repository, id)?.id());
+        let (commit, expected) = (commit.map(find).transpose()?, expected.map(find).transpose()?);
+        let update = Update { reference: &reference, commit, expected };
         let push = match &mut self.source {
             Source::Local(path) => local::publish(&self.repository, path, &update)?,
             Source::Network(link) => publish::publish(&self.repository, link, &update, deadline)?,
         };
         if push == Push::Published {
-            self.point(&reference, Some(target))?;
+            self.point(&reference, commit)?;
         }
         Ok(push)
     }

@@ -24,7 +24,8 @@ pub enum Push {
 
 pub(crate) struct Update<'a> {
     pub(crate) reference: &'a str,
-    pub(crate) commit: Oid,
+    /// `None`: the branch is removed.
+    pub(crate) commit: Option<Oid>,
     /// `None`: the branch must not exist.
     pub(crate) expected: Option<Oid>,
 }
@@ -58,7 +59,7 @@ fn after_rejection(link: &mut Link, update: &Update<'_>, why: String, deadline: 
         Err(error) => return Push::Unknown(format!("{why}; then {error}")),
     };
     link.hang_up();
-    if tip == Some(update.commit) {
+    if tip == update.commit {
         Push::Published
     } else if tip == update.expected {
         Push::Refused(why)
@@ -68,15 +69,16 @@ fn after_rejection(link: &mut Link, update: &Update<'_>, why: String, deadline: 
 }
 
 fn request(repository: &Repository, update: &Update<'_>) -> Result<Vec<u8>, Error> {
-    let old = update.expected.unwrap_or(Oid::ZERO_SHA1);
-    let Update { reference, commit, .. } = update;
+    let (old, new) = (update.expected.unwrap_or(Oid::ZERO_SHA1), update.commit.unwrap_or(Oid::ZERO_SHA1));
     let mut request = Vec::new();
     packet::write(
         &mut request,
-        format!("{old} {commit} {reference}\0 report-status side-band-64k agent=qonnect"),
+        format!("{old} {new} {}\0 report-status side-band-64k agent=qonnect", update.reference),
     );
     request.extend_from_slice(packet::FLUSH);
-    request.extend_from_slice(&pack(repository, update.commit, update.expected)?);
+    if let Some(commit) = update.commit {
+        request.extend_from_slice(&pack(repository, commit, update.expected)?);
+    }
     Ok(request)
 }
 

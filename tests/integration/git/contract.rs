@@ -30,6 +30,8 @@ on_every_server! {
     a_branch_that_was_rolled_back_is_not_published_upon,
     a_branch_that_was_deleted_is_gone_here_too,
     publishing_once_more_is_published,
+    a_branch_is_swapped_for_what_does_not_descend_from_it,
+    a_branch_is_removed_only_where_it_was_seen,
     a_hook_that_refuses_is_heard,
     a_large_tree_survives,
     the_tip_alone_can_be_fetched,
@@ -58,6 +60,38 @@ pub(super) fn published(mirror: &mut Mirror, commit: &str, expected: Option<&str
 
 pub(super) fn tip(mirror: &mut Mirror) -> Option<String> {
     mirror.fetch("deploy", Depth::Full, PATIENCE).unwrap()
+}
+
+fn a_branch_is_swapped_for_what_does_not_descend_from_it(server: &Server) {
+    let (mut mirror, mut other) = (server.mirror(), server.mirror());
+    let base = commit(&mirror, None, "a", "1");
+    published(&mut mirror, &base, None);
+    let ours = commit(&mirror, Some(&base), "a", "2");
+    published(&mut mirror, &ours, Some(&base));
+    let anew = mirror.write_like(&base, None, "begin again", 1).unwrap();
+    let refused = mirror.publish("deploy", &anew, Some(&ours), PATIENCE);
+    assert!(matches!(refused, Err(Error::NotDescendant { .. })), "{refused:?}");
+    assert_eq!(mirror.swap("deploy", Some(&anew), Some(&ours), PATIENCE).unwrap(), Push::Published);
+    assert_eq!(tip(&mut other), Some(anew.clone()));
+    assert_eq!(other.commit(&anew).unwrap().tree, mirror.commit(&base).unwrap().tree, "the same files");
+    // It stands elsewhere by now.
+    let late = mirror.swap("deploy", Some(&base), Some(&ours), PATIENCE).unwrap();
+    assert_eq!(late, Push::Lost { tip: Some(anew.clone()) });
+    assert_eq!(tip(&mut other), Some(anew));
+}
+
+fn a_branch_is_removed_only_where_it_was_seen(server: &Server) {
+    let (mut mirror, mut other) = (server.mirror(), server.mirror());
+    let first = commit(&mirror, None, "a", "1");
+    published(&mut mirror, &first, None);
+    assert_eq!(tip(&mut other), Some(first.clone()));
+    let second = commit(&mirror, Some(&first), "a", "2");
+    published(&mut mirror, &second, Some(&first));
+    let late = other.swap("deploy", None, Some(&first), PATIENCE).unwrap();
+    assert_eq!(late, Push::Lost { tip: Some(second.clone()) });
+    assert_eq!(mirror.swap("deploy", None, Some(&second), PATIENCE).unwrap(), Push::Published);
+    assert_eq!(tip(&mut other), None);
+    assert_eq!(tip(&mut mirror), None);
 }
 
 fn an_absent_branch_is_none(server: &Server) {
