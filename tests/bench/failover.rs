@@ -132,8 +132,17 @@ fn masses() -> (Duration, usize) {
                    deployed: &mut Deployed,
                    releases: &mut BTreeMap<String, qonnect_schema::api::ReleaseHint>| {
         let (epoch, group) = (Epoch { era: 0, term: 1, node: 1 }, "bench");
-        let input =
-            Input { revision: &revision, frozen: &none, plan, snapshot, releases, deployed, epoch, group };
+        let input = Input {
+            revision: &revision,
+            frozen: &none,
+            plan,
+            snapshot,
+            releases,
+            deployed,
+            epoch,
+            group,
+            withheld: &BTreeSet::new(),
+        };
         let draft = decision::decide(&input)?;
         let at = Instant::now();
         let commit = format!("c{}", snapshot.index);

@@ -4,6 +4,7 @@
 
 mod agent;
 mod api;
+mod approval;
 mod consensus;
 mod control_plane;
 mod failover;

@@ -214,6 +214,7 @@ fn each_part_is_rendered_with_its_share_and_its_own_callee() {
         deployed: &Deployed::default(),
         epoch: Epoch { era: 0, term: 1, node: 1 },
         group: "g",
+        withheld: &BTreeSet::new(),
     });
     let files = draft.unwrap().files;
     let file = |path: &str| String::from_utf8(files[path].as_ref().unwrap().to_vec()).unwrap();

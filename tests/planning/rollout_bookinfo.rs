@@ -58,6 +58,7 @@ impl Fleet {
             deployed: &self.deployed,
             epoch: Epoch { era: 0, term: 1, node: 1 },
             group: "g",
+            withheld: &BTreeSet::new(),
         })?;
         let commit = format!("c{}", self.snapshot.index);
         self.deployed.advance(commit.clone(), draft.time, &draft.files);

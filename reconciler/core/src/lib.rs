@@ -17,6 +17,8 @@ pub mod decision;
 
 pub mod knowledge;
 
+pub mod review;
+
 pub mod lead;
 
 pub mod audit;

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qonnect_core::decision::{Deployed, Draft, Trailers};
-use qonnect_core::lead::{Event, Pushed, Tip};
+use qonnect_core::lead::{Ask, Event, Pushed, Tip};
 use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
 use qonnect_schema::Origin;
 use tokio_util::sync::CancellationToken;
 
-use super::relay;
 use super::run::Events;
+use super::{relay, review};
 
 /// An exchange with the remote ends after this long, whatever it does.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Done until nobody wants it any more, and then neither ended nor answered.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(super) enum Work {
         commit: String,
         base: Option<String>,
     },
+    /// What people are asked about lies beside what is deployed.
+    Review(Ask),
     /// Reads what an agent wants.
     HandOn(relay::Wanted),
 }
@@ -99,6 +101,7 @@ fn carry_out(mirror: &mut Mirror, work: Work) -> Option<Event> {
             let result = push(mirror, &branch, &commit, base.as_deref());
             Event::Pushed { intent, result }
         }
+        Work::Review(ask) => Event::Review(review::carry_out(mirror, ask)),
         Work::HandOn(wanted) => {
             relay::hand_on(mirror, wanted);
             return None;
@@ -164,7 +167,13 @@ fn write(mirror: &Mirror, draft: Draft) -> Event {
 }
 
 fn push(mirror: &mut Mirror, branch: &str, commit: &str, base: Option<&str>) -> Pushed {
-    match mirror.publish(branch, commit, base, DEADLINE) {
+    let pushed = mirror.publish(branch, commit, base, DEADLINE);
+    outcome(branch, commit, pushed)
+}
+
+/// What came of a push, for the core and for the log.
+pub(super) fn outcome(branch: &str, commit: &str, pushed: Result<Push, qonnect_git::Error>) -> Pushed {
+    match pushed {
         Ok(Push::Published) => {
             tracing::info!(branch, commit, "published");
             Pushed::Published

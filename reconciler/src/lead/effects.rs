@@ -57,6 +57,11 @@ impl Effects {
                 let knowledge = self.consensus.knowledge();
                 self.spec.send(spec::Work::Restore { good, knowledge })?;
             }
+            Effect::ReadApproved(good) => {
+                let knowledge = self.consensus.knowledge();
+                self.spec.send(spec::Work::ReadApproved { good, knowledge })?;
+            }
+            Effect::Review(ask) => self.later(Duration::ZERO, deploy::Work::Review(ask))?,
             Effect::ReadSpec(epoch) => {
                 self.spec.send(spec::Work::Answer(epoch))?;
                 self.fetch.notify_one();

@@ -18,6 +18,8 @@ mod spec;
 
 mod deploy;
 
+mod review;
+
 pub mod relay;
 
 mod propose;

@@ -35,6 +35,8 @@ pub(super) enum Work {
     Answer(Epoch),
     /// Reads what counted before a restart.
     Restore { good: Good, knowledge: Arc<Knowledge> },
+    /// Reads what people have approved, while something newer counts.
+    ReadApproved { good: Good, knowledge: Arc<Knowledge> },
 }
 
 /// Opens the clone, and works until every sender is gone.
@@ -91,12 +93,11 @@ impl Spec {
             }
             Work::Answer(epoch) => self.asked = Some(epoch),
             Work::Restore { good, knowledge } => {
-                self.mirror.end_with(CancellationToken::new());
-                let effective = self.restore(&good, &knowledge).unwrap_or_else(|error| {
-                    tracing::error!(%error, commit = good.commit, "the last good revision cannot be read");
-                    None
-                });
-                events.send(Event::Restored(effective));
+                events.send(Event::Restored(self.read_again(&good, &knowledge)));
+            }
+            Work::ReadApproved { good, knowledge } => {
+                let effective = self.read_again(&good, &knowledge);
+                events.send(Event::Approved { good, effective });
             }
         }
     }
@@ -190,6 +191,14 @@ impl Spec {
             next.extend(commit.parents);
         }
         Ok(allowed)
+    }
+
+    fn read_again(&mut self, good: &Good, knowledge: &Knowledge) -> Option<Effective> {
+        self.mirror.end_with(CancellationToken::new());
+        self.restore(good, knowledge).unwrap_or_else(|error| {
+            tracing::error!(%error, commit = good.commit, "a revision that counts cannot be read again");
+            None
+        })
     }
 
     fn restore(

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::approval::Approval;
 use super::document;
 use crate::units::{Bandwidth, EnergyRate, Latency, Money, Span};
 
@@ -17,6 +18,9 @@ document!(
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FleetSpec {
     pub branches: Branches,
+    /// Which decisions wait for people; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Cluster-scoped kinds that applications may bring, as `Kind` or `Kind.group`.
     pub cluster_scoped: Vec<String>,
     pub references: References,
@@ -31,11 +35,20 @@ pub struct FleetSpec {
 pub struct Branches {
     /// Where leads commit decisions and agents read them.
     pub deploy: String,
+    /// Where people approve decisions, by merging `<review>-next`; no agent reads either.
+    pub review: String,
 }
 
 impl Default for Branches {
     fn default() -> Self {
-        Self { deploy: "qonnect/deploy".into() }
+        Self { deploy: "qonnect/deploy".into(), review: "qonnect/review".into() }
+    }
+}
+
+impl Branches {
+    /// Where leads propose what is to be merged into `review`.
+    pub fn proposal(&self) -> String {
+        format!("{}-next", self.review)
     }
 }
 

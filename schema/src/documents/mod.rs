@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod application;
+pub mod approval;
 pub mod cluster;
 pub mod fleet;
 pub mod placement;

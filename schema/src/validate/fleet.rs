@@ -126,9 +126,18 @@ fn check_fleet(fleet: &FleetSpec, origin: Origin<'_>, findings: &mut Findings) {
             findings.error(origin, "out-of-range", format!("/spec/lease/{field}"), message);
         }
     }
-    if !is_branch(&fleet.branches.deploy) {
-        let message = format!("{} is no name of a branch", quoted(&fleet.branches.deploy));
-        findings.error(origin, "invalid-value", "/spec/branches/deploy", message);
+    let branches = &fleet.branches;
+    for (field, name) in [("deploy", &branches.deploy), ("review", &branches.review)] {
+        if !is_branch(name) {
+            let message = format!("{} is no name of a branch", quoted(name));
+            findings.error(origin, "invalid-value", format!("/spec/branches/{field}"), message);
+        }
+    }
+    if branches.deploy == branches.review || branches.deploy == branches.proposal() {
+        let message = format!("{} would hold proposals and what is published", quoted(&branches.deploy));
+        findings.error(origin, "invalid-value", "/spec/branches/review", message).help(
+            "give `review` another name: proposals are written to it and to the same name with `-next`",
+        );
     }
     for (index, name) in fleet.cluster_scoped.iter().enumerate() {
         let pointer = format!("/spec/clusterScoped/{index}");

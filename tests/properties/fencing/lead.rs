@@ -128,6 +128,9 @@ impl Lead {
                 releases: Default::default(),
                 lost: Default::default(),
                 notes: Vec::new(),
+                changes: Vec::new(),
+                completes: None,
+                renders: false,
             };
             fence.submit(draft, effects);
         });

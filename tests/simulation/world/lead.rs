@@ -120,6 +120,7 @@ impl World {
                 let event = Box::new(Event::Restored(readable.then_some(effective)));
                 self.after(50, Call::Core { lead: number, life, event });
             }
+            Effect::ReadApproved(_) | Effect::Review(_) => unreachable!("no fleet here asks people"),
             Effect::ReadSpec(epoch) => {
                 let pause = self.about(40);
                 self.after(pause, Call::ReadSpec { lead: number, life, epoch });

@@ -95,7 +95,7 @@ fn rendered(files: &BTreeMap<String, Option<Arc<[u8]>>>) -> String {
     }
 }
 
-fn words(change: &Change) -> (&'static str, String) {
+pub(crate) fn words(change: &Change) -> (&'static str, String) {
     let name = &change.component;
     match &change.what {
         What::Removed => ("remove", name.clone()),

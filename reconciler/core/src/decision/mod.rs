@@ -9,23 +9,30 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::ReleaseHint;
-use qonnect_schema::documents::placement::{Candidate, Cause, ComponentPlacement, PlacementSpec};
+use qonnect_schema::documents::approval::Class;
+use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, PlacementSpec};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{Epoch, Placement, SnapshotSpec, layout, yaml};
 use sha2::{Digest, Sha256};
 
+use crate::knowledge::Good;
 use crate::placement::Plan;
 use crate::rollout::{self, Copies, Progress, Step, World};
 
 mod deployed;
 pub use deployed::Deployed;
 
+mod change;
+pub use change::{Change, What};
+
 mod desired;
 
 mod message;
 pub use message::Note;
+pub(crate) use message::words;
 
 mod trailers;
+use trailers::APPROVED_BY;
 pub use trailers::Trailers;
 
 mod release;
@@ -48,6 +55,8 @@ pub struct Input<'a> {
     pub epoch: Epoch,
     /// The group of leads that decides.
     pub group: &'a str,
+    /// Changes of these kinds wait for people, and are left out.
+    pub withheld: &'a BTreeSet<Class>,
 }
 
 /// A commit of the deploy branch before it is written.
@@ -70,6 +79,18 @@ pub struct Draft {
     pub lost: BTreeSet<String>,
     /// What readers are told once it is published.
     pub notes: Vec<Note>,
+    pub changes: Vec<Change>,
+    /// Nothing of this waits for people any more once it is published.
+    pub completes: Option<Good>,
+    /// Other objects are rendered for components that stay where they are.
+    pub renders: bool,
+}
+
+impl Draft {
+    /// What people have approved says who they are.
+    pub fn approve(&mut self, by: &str) {
+        self.message.push_str(&format!("{APPROVED_BY}: {by}\n"));
+    }
 }
 
 /// Runners-up that a `Placement` keeps for each component; `explain` shows all of them, scored now.
@@ -90,6 +111,7 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
     };
     let mut progress = rollout::roll_out(&world);
     progress.retain(|application, _| !input.frozen.contains(application));
+    withhold(input, &mut progress);
     let intent = intent_id(input);
     let steps = steps(input, &progress);
     let placements = changed_placements(input, progress.clone());
@@ -109,7 +131,6 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
         base: input.deployed.tip.clone(),
         revision: input.revision.commit.clone(),
         kb_index: input.snapshot.index,
-        files,
         message,
         time: input.revision.time.max(input.deployed.time),
         placements,
@@ -120,6 +141,10 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
             .filter(|lost| input.revision.clusters.contains_key(lost))
             .collect(),
         notes: message::notes(&steps),
+        renders: renders(&steps, &files),
+        changes: steps,
+        completes: None,
+        files,
     })
 }
 
@@ -142,7 +167,43 @@ pub fn barrier(deployed: &Deployed, group: &str, epoch: Epoch, kb_index: u64) ->
         releases: BTreeMap::new(),
         lost: BTreeSet::new(),
         notes: Vec::new(),
+        changes: Vec::new(),
+        completes: None,
+        renders: false,
     }
+}
+
+/// Leaves what people have not approved where it is deployed.
+fn withhold(input: &Input<'_>, progress: &mut BTreeMap<String, BTreeMap<String, Progress>>) {
+    if input.withheld.is_empty() {
+        return;
+    }
+    for (application, components) in progress.iter_mut() {
+        let deployed = input.snapshot.placements.get(application).map(|placement| &placement.spec.components);
+        components.retain(|name, progress| {
+            if !change::class(&progress.step).is_some_and(|class| input.withheld.contains(&class)) {
+                return true;
+            }
+            let before = deployed.and_then(|deployed| deployed.get(name));
+            if let Some(before) = before {
+                *progress = Progress { placement: before.clone(), step: Step::Stayed };
+            }
+            before.is_some()
+        });
+    }
+    progress.retain(|_, components| !components.is_empty());
+}
+
+/// Whether files change of components about which nothing was decided.
+fn renders(changes: &[Change], files: &BTreeMap<String, Option<Arc<[u8]>>>) -> bool {
+    let decided: BTreeSet<(&str, &str)> =
+        changes.iter().map(|change| (change.application.as_str(), change.component.as_str())).collect();
+    files.keys().any(|path| match path.split('/').collect::<Vec<_>>()[..] {
+        [layout::CLUSTERS, _, application, component, _, ..] => {
+            !decided.contains(&(application, component)) && !decided.contains(&(application, ""))
+        }
+        _ => false,
+    })
 }
 
 /// By application and component: where its objects are. Without an entry it has none.
@@ -151,33 +212,6 @@ type AllCopies = BTreeMap<String, BTreeMap<String, Copies>>;
 fn copies(components: BTreeMap<String, Progress>) -> BTreeMap<String, Copies> {
     let placed = components.into_iter();
     placed.filter_map(|(name, progress)| Some((name, rollout::copies(&progress.placement)?))).collect()
-}
-
-/// One change of one component, or the end of an application.
-#[derive(Debug, Clone, PartialEq)]
-struct Change {
-    application: String,
-    /// Empty for the whole application.
-    component: String,
-    what: What,
-    /// Why it was sent to its cluster.
-    cause: Option<Cause>,
-}
-
-impl Change {
-    /// The cluster that is given up.
-    fn lost(&self) -> Option<String> {
-        match &self.what {
-            What::Step(Step::FailedOver { from, .. }) => Some(from.clone()),
-            _ => None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum What {
-    Step(Step),
-    Removed,
 }
 
 fn steps(input: &Input<'_>, progress: &BTreeMap<String, BTreeMap<String, Progress>>) -> Vec<Change> {

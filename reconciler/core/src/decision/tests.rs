@@ -20,6 +20,7 @@ struct Fleet {
     snapshot: SnapshotSpec,
     releases: BTreeMap<String, ReleaseHint>,
     deployed: Deployed,
+    withheld: BTreeSet<Class>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -72,6 +73,7 @@ impl Fleet {
             snapshot: SnapshotSpec { index: 7, now: at(1000), ..Default::default() },
             releases: BTreeMap::new(),
             deployed: Deployed::default(),
+            withheld: BTreeSet::new(),
         }
     }
 
@@ -99,6 +101,7 @@ impl Fleet {
             deployed: &self.deployed,
             epoch: Epoch { era: 0, term: 1, node: 1 },
             group: "g",
+            withheld: &self.withheld,
         })
     }
 

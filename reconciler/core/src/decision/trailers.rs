@@ -9,6 +9,8 @@ const GROUP: &str = "Qonnect-Group";
 const REVISION: &str = "Qonnect-Revision";
 const KB_INDEX: &str = "Qonnect-KB-Index";
 const INTENT: &str = "Qonnect-Intent";
+/// Below the others, where people were asked.
+pub(super) const APPROVED_BY: &str = "Qonnect-Approved-By";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trailers {

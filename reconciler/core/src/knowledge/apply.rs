@@ -43,7 +43,10 @@ impl Knowledge {
             Change::Brake { clusters } => self.hold(clusters),
             Change::ReleaseBrake => self.release_brake(),
             Change::Forget { clusters } => self.forget(clusters),
-            Change::Revision { record, good } => self.revision(record, good.as_ref()),
+            Change::Revision { record, good, waits } => self.revision(record, good.as_ref(), *waits),
+            Change::Settled { good } => self.carried_out(good),
+            Change::Proposed(proposal) => self.propose(proposal),
+            Change::Reviewed { commit, reviewed } => self.reviewed(commit, reviewed),
             Change::Intent(intent) => self.intent(intent),
             Change::Outcome { intent, outcome } => self.outcome(intent, outcome),
             Change::Deployed { placements, releases } => self.deployed(placements, releases),
@@ -132,7 +135,7 @@ impl Knowledge {
         answer
     }
 
-    fn revision(&mut self, record: &RevisionRecord, good: Option<&Good>) -> Answer {
+    fn revision(&mut self, record: &RevisionRecord, good: Option<&Good>, waits: bool) -> Answer {
         let revisions = Arc::make_mut(&mut self.revisions);
         let before = revisions.iter().position(|known| known.commit == record.commit);
         let judged_otherwise = before.is_none_or(|at| revisions[at].verdict != record.verdict);
@@ -144,7 +147,8 @@ impl Knowledge {
             revisions.pop_front();
         }
         if let Some(good) = good {
-            self.good = Some(Arc::new(good.clone()));
+            let before = self.good.replace(Arc::new(good.clone())).unwrap_or_default();
+            self.approved = waits.then(|| self.approved.take().unwrap_or(before));
         }
         if judged_otherwise {
             let (severity, reason) = match record.verdict {
@@ -218,6 +222,10 @@ impl Knowledge {
             };
         }
         Arc::make_mut(&mut self.releases).extend(intent.releases.clone());
+        if let Some(good) = &intent.completes {
+            self.carried_out(good);
+            self.use_up_approval();
+        }
         if let Some(at) = self.revisions.iter().position(|record| record.commit == intent.revision) {
             let record = RevisionRecord {
                 published: Some(intent.commit.clone()),
@@ -234,6 +242,16 @@ impl Knowledge {
             let message = format!("published as {}", abbreviated(&intent.commit));
             self.tell(EventSeverity::Normal, "Published", regarding, message);
         }
+    }
+
+    /// What counts by now may be newer, and wait for people itself.
+    fn carried_out(&mut self, good: &Good) -> Answer {
+        if self.approved.is_none() {
+            return Answer::Unchanged;
+        }
+        let newest = self.good.as_deref() == Some(good);
+        self.approved = (!newest).then(|| Arc::new(good.clone()));
+        Answer::Done
     }
 
     fn deployed(
@@ -253,6 +271,6 @@ impl Knowledge {
     }
 }
 
-fn abbreviated(commit: &str) -> &str {
+pub(super) fn abbreviated(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }

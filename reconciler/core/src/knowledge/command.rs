@@ -9,6 +9,8 @@ use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::{Epoch, Origin, Placement};
 use serde::{Deserialize, Serialize};
 
+use super::{Proposal, Reviewed};
+
 /// One entry of the replicated log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Command {
@@ -63,6 +65,20 @@ pub enum Change {
     Revision {
         record: Box<RevisionRecord>,
         good: Option<Good>,
+        /// What is new in it may wait for people.
+        #[serde(default)]
+        waits: bool,
+    },
+    /// Nothing in what counts waits for people any more, for it changes nothing that is deployed.
+    Settled {
+        good: Good,
+    },
+    /// Before a proposal is pushed.
+    Proposed(Box<Proposal>),
+    /// The review branches were read, or written.
+    Reviewed {
+        commit: String,
+        reviewed: Reviewed,
     },
     /// Before a push.
     Intent(Box<Intent>),
@@ -114,6 +130,9 @@ pub struct Intent {
     pub releases: BTreeMap<String, ReleaseHint>,
     /// What readers are told once it is published.
     pub notes: Vec<Note>,
+    /// All of this is carried out with it: nothing of it waits for people.
+    #[serde(default)]
+    pub completes: Option<Good>,
     pub outcome: Outcome,
 }
 
@@ -168,6 +187,9 @@ impl fmt::Display for Command {
             Change::ReleaseBrake => write!(f, "ReleaseBrake {key}"),
             Change::Forget { clusters } => write!(f, "Forget({} clusters) {key}", clusters.len()),
             Change::Revision { record, .. } => write!(f, "Revision({}) {key}", record.commit),
+            Change::Settled { good } => write!(f, "Settled({}) {key}", good.commit),
+            Change::Proposed(proposal) => write!(f, "Proposed({}) {key}", proposal.commit),
+            Change::Reviewed { commit, .. } => write!(f, "Reviewed({commit}) {key}"),
             Change::Intent(intent) => write!(f, "Intent({}) {key}", intent.id),
             Change::Outcome { intent, .. } => write!(f, "Outcome({intent}) {key}"),
             Change::Deployed { .. } => write!(f, "Deployed {key}"),

@@ -49,8 +49,10 @@ impl Knowledge {
             Change::Forget { clusters } => clusters.iter().for_each(cluster),
             Change::Revision { record, .. } => {
                 let known = self.revisions.iter().rev().find(|known| known.commit == record.commit);
-                hash.add(&(known, &self.good));
+                hash.add(&(known, &self.good, &self.approved));
             }
+            Change::Settled { .. } => hash.add(&self.approved),
+            Change::Proposed(_) | Change::Reviewed { .. } => hash.add(&self.proposal),
             Change::Intent(intent) => self.intent_and_placements(&intent.id, hash),
             Change::Outcome { intent, .. } => self.intent_and_placements(intent, hash),
             Change::Deployed { .. } => hash.add(&(&self.placements, &self.releases)),
@@ -64,7 +66,7 @@ impl Knowledge {
 
     fn intent_and_placements(&self, id: &str, hash: &mut Sink) {
         let intent = self.intents.iter().rev().find(|intent| intent.id == id);
-        hash.add(&(intent, &self.releases));
+        hash.add(&(intent, &self.releases, &self.approved, &self.proposal));
         for (name, placement) in &*self.placements {
             hash.add(&(name, &placement.spec.revision, placement.spec.kb_index, placement.spec.epoch));
         }

@@ -22,6 +22,7 @@ mod hashes;
 mod keys;
 mod leadership;
 pub mod liveness;
+mod proposal;
 mod report;
 mod settled;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 pub use command::{Answer, Change, Command, Good, Intent, Note, Outcome};
 use hashes::Hashes;
 use keys::Keys;
+pub use proposal::{Proposal, ProposalState, Reviewed};
 pub use settled::Places;
 
 /// The state at one index.
@@ -60,6 +62,12 @@ pub struct Knowledge {
     #[serde(default)]
     pub settled: Arc<BTreeMap<String, Vec<Places>>>,
     pub good: Option<Arc<Good>>,
+    /// What goes on while something in `good` waits for people; its commit is empty if nothing was ever approved.
+    /// Absent: nothing in `good` waits.
+    #[serde(default)]
+    pub approved: Option<Arc<Good>>,
+    #[serde(default)]
+    pub proposal: Option<Arc<Proposal>>,
     /// The newest last, with retention.
     pub revisions: Arc<VecDeque<Arc<RevisionRecord>>>,
     pub intents: Arc<VecDeque<Arc<Intent>>>,

@@ -70,6 +70,7 @@ fn intent(id: &str, epoch: Epoch) -> Intent {
         placements: BTreeMap::new(),
         notes: Vec::new(),
         releases: BTreeMap::from([("fog".into(), hint)]),
+        completes: None,
         outcome: Outcome::Unknown,
     }
 }
@@ -85,7 +86,7 @@ fn revision(commit: &str, verdict: Verdict) -> Change {
         findings: vec![],
         published: None,
     };
-    Change::Revision { record: Box::new(record), good: None }
+    Change::Revision { record: Box::new(record), good: None, waits: false }
 }
 
 #[test]

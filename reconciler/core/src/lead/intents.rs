@@ -56,6 +56,7 @@ pub(super) fn to_intent(draft: &Draft, commit: &str) -> Intent {
         placements: draft.placements.clone(),
         releases,
         notes: draft.notes.clone(),
+        completes: draft.completes.clone(),
         outcome: Outcome::Unknown,
     }
 }

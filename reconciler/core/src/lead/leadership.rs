@@ -1,20 +1,29 @@
 //! One leadership: when to plan again, and what becomes of a plan.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use qonnect_schema::Epoch;
+use qonnect_schema::documents::approval::Class;
+use qonnect_schema::documents::fleet::Branches;
+use qonnect_schema::revision::Revision;
+use qonnect_schema::{Epoch, SnapshotSpec};
 
+use super::desk::{Desk, Offer};
 use super::planning::Planning;
+use super::waiting::Approved;
 use super::{Effect, Fence, relevant};
-use crate::decision::{self, Input};
+use crate::decision::{self, Draft, Input};
 use crate::hold::Effective;
-use crate::knowledge::Knowledge;
+use crate::knowledge::{Change, Knowledge, Proposal, ProposalState, Reviewed};
+use crate::placement::{self, Plan, Report};
+use crate::review::{self, Policy};
 use crate::rollout;
 
 #[derive(Debug)]
 pub(super) struct Leadership {
     pub(super) fence: Fence,
+    pub(super) desk: Desk,
     /// Something that decisions depend on has changed.
     pub(super) due: bool,
     /// What the last decision was made on.
@@ -22,10 +31,35 @@ pub(super) struct Leadership {
     planning: Planning,
 }
 
+/// What decisions are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) newest: &'a Effective,
+    pub(super) approved: Approved<'a>,
+}
+
+impl<'a> Sources<'a> {
+    /// What is carried out without asking anybody; `None` if nothing ever was approved.
+    fn approved(&self) -> Option<&'a Effective> {
+        match self.approved {
+            Approved::All => Some(self.newest),
+            Approved::Older(effective) => Some(effective),
+            Approved::Nothing | Approved::Lost | Approved::Unread => None,
+        }
+    }
+
+    /// A commit that waits for people does not say where they are asked, unless nobody was asked before.
+    fn branches(&self) -> &'a Branches {
+        let asking = self.approved().filter(|approved| approved.revision.fleet.approval.is_some());
+        &asking.unwrap_or(self.newest).revision.fleet.branches
+    }
+}
+
 impl Leadership {
     pub(super) fn new(epoch: Epoch) -> Self {
         Self {
             fence: Fence::new(epoch),
+            desk: Desk::new(epoch),
             due: true,
             planned_on: Arc::default(),
             planning: Planning::default(),
@@ -34,51 +68,138 @@ impl Leadership {
 
     pub(super) fn decide(
         &mut self,
-        effective: &Effective,
+        sources: Sources<'_>,
         knowledge: &Arc<Knowledge>,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        let branch = &effective.revision.fleet.branches.deploy;
-        if !self.fence.ready(branch, knowledge, effects) {
+        let published = sources.approved().unwrap_or(sources.newest);
+        if matches!(sources.approved, Approved::Unread)
+            || !self.fence.ready(&published.revision.fleet.branches.deploy, knowledge, effects)
+        {
             return;
         }
-        self.due |= self.fence.take_due();
+        self.due |= self.fence.take_due() | self.desk.take_due();
         if !std::mem::take(&mut self.due) {
             return;
         }
         self.planned_on = knowledge.clone();
-        let mut snapshot = knowledge.snapshot();
-        snapshot.now = snapshot.now.max(now);
-        let (plan, snapshot) = self.planning.plan(&effective.revision, snapshot);
-        let frozen = effective.untouched();
-        let draft = decision::decide(&Input {
-            revision: &effective.revision,
-            frozen: &frozen,
-            plan,
-            snapshot,
-            releases: &knowledge.releases,
-            deployed: self.fence.deployed(),
-            epoch: self.fence.epoch(),
-            group: &knowledge.group,
+        let newest = sources.newest;
+        let (plan, snapshot) = self.planning.plan(&newest.revision, snapshot(knowledge, now));
+        let draft = draft(&self.fence, newest, (plan, snapshot), knowledge, &BTreeSet::new());
+        let wake = wake(&newest.revision, snapshot).into_iter();
+        let approved = sources.approved().map(|approved| &*approved.revision);
+        let policy = match sources.approved {
+            Approved::Lost => Policy::everything(),
+            _ => Policy::of(&newest.revision, approved),
+        };
+        let asks = draft.as_ref().is_some_and(|draft| policy.asks(draft, &newest.revision, approved));
+        let report = asks.then(|| Report::new(&newest.revision, snapshot, plan));
+        effects.extend(wake.chain(self.planning.review()).min().map(Effect::WakeAt));
+        match (draft, report) {
+            (Some(draft), Some(report)) => {
+                self.ask(Asked { draft, report, policy }, sources, knowledge, now, effects);
+            }
+            (draft, _) => {
+                self.desk.withdraw(sources.branches(), knowledge, effects);
+                let waits = knowledge.approved.is_some();
+                match draft {
+                    Some(draft) => {
+                        let completes = waits.then(|| newest.good());
+                        self.fence.submit(Draft { completes, ..draft }, effects);
+                    }
+                    None if waits => effects.push(Effect::Propose(Change::Settled { good: newest.good() })),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Publishes what people were not to be asked about, then what they have approved, and asks them about the rest.
+    fn ask(
+        &mut self,
+        Asked { draft: mut asked, report, policy }: Asked,
+        sources: Sources<'_>,
+        knowledge: &Arc<Knowledge>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let unasked = sources.approved().and_then(|approved| {
+            let snapshot = snapshot(knowledge, now);
+            let plan = placement::plan(&approved.revision, &snapshot);
+            draft(&self.fence, approved, (&plan, &snapshot), knowledge, policy.withheld())
         });
-        let signals = effective.revision.signals.values().filter_map(|signals| signals.spec.valid_until);
-        let now = snapshot.now;
-        let signals = signals.filter(move |until| *until > now);
-        let deadline = rollout::next_deadline(snapshot, &effective.revision);
-        let wake = signals.chain(deadline).chain(self.planning.review());
-        effects.extend(wake.min().map(Effect::WakeAt));
-        if let Some(draft) = draft {
-            self.fence.submit(draft, effects);
+        if let Some(unasked) = unasked {
+            return self.fence.submit(unasked, effects);
+        }
+        let id = review::substance(&asked);
+        let proposal = knowledge.proposal.as_deref();
+        match proposal.map(|proposal| (proposal, &proposal.state)) {
+            Some((proposal, ProposalState::Approved { by })) if proposal.id == id => {
+                asked.approve(by);
+                asked.completes = Some(sources.newest.good());
+                self.fence.submit(asked, effects);
+            }
+            Some((Proposal { commit, .. }, ProposalState::Approved { .. })) => {
+                let why = "what was merged is not what would be done by now".into();
+                let reviewed = Reviewed::Void(why);
+                effects.push(Effect::Propose(Change::Reviewed { commit: commit.clone(), reviewed }));
+            }
+            _ => {
+                let message = review::message(&asked, &id, &report, sources.branches());
+                let offer = Offer { id, draft: asked, message };
+                self.desk.offer(offer, sources.branches(), knowledge, effects);
+            }
         }
     }
 
     /// The Knowledge Base has moved on.
-    pub(super) fn learned(&mut self, knowledge: &Knowledge) {
+    pub(super) fn learned(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         if self.fence.learned(knowledge) {
-            // A phase of a move may be over without anybody's report.
-            self.due |= relevant::moving(knowledge);
+            // A phase of a move may be over without anybody's report, and what waits may be asked about.
+            self.due |= relevant::moving(knowledge) || relevant::waiting(knowledge);
         }
+        self.desk.learned(knowledge, effects);
         self.due = self.due || relevant::changed(&self.planned_on, knowledge);
     }
+}
+
+/// A draft about which people are to be asked.
+struct Asked {
+    draft: Draft,
+    report: Report,
+    policy: Policy,
+}
+
+fn snapshot(knowledge: &Knowledge, now: Timestamp) -> SnapshotSpec {
+    let mut snapshot = knowledge.snapshot();
+    snapshot.now = snapshot.now.max(now);
+    snapshot
+}
+
+fn draft(
+    fence: &Fence,
+    effective: &Effective,
+    (plan, snapshot): (&Plan, &SnapshotSpec),
+    knowledge: &Knowledge,
+    withheld: &BTreeSet<Class>,
+) -> Option<Draft> {
+    decision::decide(&Input {
+        revision: &effective.revision,
+        frozen: &effective.untouched(),
+        plan,
+        snapshot,
+        releases: &knowledge.releases,
+        deployed: fence.deployed(),
+        epoch: fence.epoch(),
+        group: &knowledge.group,
+        withheld,
+    })
+}
+
+/// The next moment at which the same world is to be decided anew.
+fn wake(revision: &Revision, snapshot: &SnapshotSpec) -> Option<Timestamp> {
+    let signals = revision.signals.values().filter_map(|signals| signals.spec.valid_until);
+    let signals = signals.filter(|until| *until > snapshot.now);
+    signals.chain(rollout::next_deadline(snapshot, revision)).min()
 }

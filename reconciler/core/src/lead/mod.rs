@@ -18,24 +18,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qonnect_schema::api::{EventSeverity, RevisionRecord};
+use qonnect_schema::api::EventSeverity;
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Epoch, Origin};
 
 use crate::decision::{Deployed, Draft};
-use crate::hold::{self, Candidate, Effective};
+use crate::hold::{Candidate, Effective};
 use crate::knowledge::{Change, Good, Intent, Knowledge};
 
+mod desk;
 mod fence;
 mod intents;
+mod judging;
 mod leadership;
 mod planning;
 mod relevant;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+pub use desk::{Ask, Told};
 pub use fence::Fence;
-use leadership::Leadership;
+use leadership::{Leadership, Sources};
+use waiting::Waiting;
 
 /// A reason to wake up.
 #[derive(Debug, Clone)]
@@ -52,6 +57,13 @@ pub enum Event {
     SpecUnreadable(String),
     /// What counted before the start was read again, or cannot be.
     Restored(Option<Effective>),
+    /// What people have approved was read again, or cannot be.
+    Approved {
+        good: Good,
+        effective: Option<Effective>,
+    },
+    /// The review branches were read, or written.
+    Review(Told),
     Tip(Box<Tip>),
     /// The deploy branch stands where it was expected.
     TipUnchanged,
@@ -111,6 +123,9 @@ pub enum Effect {
     Propose(Change),
     /// Reads these commits of the spec branch again.
     Restore(Good),
+    /// Reads what people have approved, for as long as something newer waits.
+    ReadApproved(Good),
+    Review(Ask),
     /// Reads the spec branch for a leadership that begins, until it could be read.
     ReadSpec(Epoch),
     /// Readers see this revision from now on.
@@ -143,6 +158,7 @@ pub struct Lead {
     /// As what the Knowledge Base knows, or is going to know, the effective one.
     good: Option<Good>,
     restoring: Restoring,
+    waiting: Waiting,
     /// The newest commit of the spec branch.
     candidate: Option<Box<Candidate>>,
     /// That was so under this leadership.
@@ -196,11 +212,16 @@ impl Lead {
             }
             Event::SpecUnreadable(_) => {}
             Event::Restored(effective) => self.restored(effective),
-            Event::Tick => {
+            Event::Approved { good, effective } => {
+                self.waiting.read(good, effective);
+                self.plan_again();
+            }
+            Event::Review(told) => {
                 if let Some(leadership) = &mut self.leadership {
-                    leadership.due = true;
+                    leadership.desk.told(told, &self.knowledge, &mut self.effects);
                 }
             }
+            Event::Tick => self.plan_again(),
             Event::Tip(tip) => self.with_fence(|fence, knowledge, effects| {
                 fence.read(*tip, knowledge, effects);
             }),
@@ -211,7 +232,11 @@ impl Lead {
                     let good = good.clone();
                     self.restore(good);
                 }
-                self.with_fence(Fence::poll);
+                self.waiting.poll(&mut self.effects);
+                if let Some(Leadership { fence, desk, .. }) = &mut self.leadership {
+                    fence.poll(&self.knowledge, &mut self.effects);
+                    desk.poll(&self.knowledge, &mut self.effects);
+                }
             }
             Event::Written { intent, commit } => self.with_fence(|fence, knowledge, effects| {
                 if !fence.withdraw(&intent, knowledge) {
@@ -236,7 +261,11 @@ impl Lead {
     pub fn decide(&mut self, now: Timestamp) -> Vec<Effect> {
         match (&mut self.leadership, &self.effective, &self.candidate) {
             (Some(leadership), Some(effective), _) => {
-                leadership.decide(effective, &self.knowledge, now, &mut self.effects);
+                let sources = Sources {
+                    newest: effective,
+                    approved: self.waiting.approved(self.good.as_ref(), &self.knowledge),
+                };
+                leadership.decide(sources, &self.knowledge, now, &mut self.effects);
             }
             // What the branch says is known before anything is judged against it.
             (Some(leadership), None, Some(candidate)) if !candidate.refused => {
@@ -296,8 +325,9 @@ impl Lead {
         self.knowledge = knowledge;
         self.begin_again();
         if let Some(leadership) = &mut self.leadership {
-            leadership.learned(&self.knowledge);
+            leadership.learned(&self.knowledge, &mut self.effects);
         }
+        self.waiting.learn(&self.knowledge, &mut self.effects);
         // A leader makes what is good; one that starts or follows reads what another leader made.
         let asked = match &self.restoring {
             Restoring::Nothing => None,
@@ -338,47 +368,18 @@ impl Lead {
 
     fn adopt(&mut self, effective: Effective, good: Good) {
         self.effects.push(Effect::Show(effective.revision.clone()));
-        (self.effective, self.good) = (Some(effective), Some(good));
+        if let (Some(before), Some(was)) = (self.effective.replace(effective), self.good.replace(good)) {
+            self.waiting.keep(was, before, &self.knowledge);
+        }
         // What is still being read was good before.
         self.restoring = Restoring::Nothing;
+        self.plan_again();
+    }
+
+    fn plan_again(&mut self) {
         if let Some(leadership) = &mut self.leadership {
             leadership.due = true;
         }
-    }
-
-    /// Judges the newest commit of the spec branch, once what counted before is known.
-    fn judge(&mut self) {
-        let waits = self.effective.is_none() && matches!(self.restoring, Restoring::Reading(_));
-        if self.leadership.is_none() || !self.current || waits || self.judged {
-            return;
-        }
-        let Some(candidate) = &self.candidate else { return };
-        if intents::knows_nothing(&self.knowledge) && !candidate.refused {
-            return;
-        }
-        let good = self.knowledge.good.as_deref();
-        if self.good.as_ref() == good && good.is_some_and(|good| good.commit == candidate.revision.commit) {
-            return self.judged = true;
-        }
-        let judged = hold::judge(candidate, self.effective.as_ref(), &self.knowledge);
-        self.judged = !judged.provisional;
-        let makes = judged.effective.as_ref().map(Effective::good);
-        // The same verdict may have been given before another commit counted.
-        if !self.is_known(&judged.record) || makes.as_ref().is_some_and(|makes| good != Some(makes)) {
-            let record = Box::new(judged.record);
-            self.effects.push(Effect::Propose(Change::Revision { record, good: makes.clone() }));
-        }
-        if let (Some(effective), Some(good)) = (judged.effective, makes) {
-            self.adopt(effective, good);
-        }
-    }
-
-    fn is_known(&self, record: &RevisionRecord) -> bool {
-        let known = self.knowledge.revisions.iter().rev().find(|known| known.commit == record.commit);
-        known.is_some_and(|known| {
-            let RevisionRecord { seen, published, .. } = &**known;
-            **known == RevisionRecord { seen: *seen, published: published.clone(), ..record.clone() }
-        })
     }
 
     fn tell(&mut self, severity: EventSeverity, reason: &str, message: &str) {

@@ -8,7 +8,10 @@ use crate::knowledge::Knowledge;
 
 /// Whether planning, or a move that is under way, would see something new.
 pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
-    if planned_on.brake != now.brake {
+    if planned_on.brake != now.brake
+        || planned_on.approved != now.approved
+        || planned_on.proposal != now.proposal
+    {
         return true;
     }
     let (old, new) = (&planned_on.clusters, &now.clusters);
@@ -38,4 +41,9 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
 pub(super) fn moving(knowledge: &Knowledge) -> bool {
     let components = knowledge.placements.values().flat_map(|placement| placement.spec.components.values());
     components.into_iter().any(|component| component.moving.is_some())
+}
+
+/// Whether something waits for people.
+pub(super) fn waiting(knowledge: &Knowledge) -> bool {
+    knowledge.approved.is_some() || knowledge.proposal.is_some()
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::knowledge::{Command, Outcome};
 
+mod asking;
 mod recovery;
 mod taking_over;
 
@@ -34,6 +35,7 @@ struct Scene {
     drafts: BTreeMap<String, Draft>,
     /// The id that the next group of leads takes.
     group: &'static str,
+    office: asking::Office,
 }
 
 fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
@@ -96,6 +98,7 @@ impl Scene {
             commits: 0,
             drafts: BTreeMap::new(),
             group: "ours",
+            office: asking::Office::default(),
         }
     }
 
@@ -137,6 +140,11 @@ impl Scene {
                 Effect::Show(_) | Effect::WakeAt(_) => {}
                 Effect::ReadSpec(epoch) => self.on(Event::SpecRead(epoch)),
                 Effect::Restore(_) => {}
+                Effect::ReadApproved(good) => self.read_approved(good),
+                Effect::Review(ask) => {
+                    let told = self.office.answer(ask);
+                    self.on(Event::Review(told));
+                }
                 Effect::ReadTip { expected, .. }
                     if expected.is_some() && expected.as_deref() == self.tip() =>
                 {

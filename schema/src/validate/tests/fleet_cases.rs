@@ -34,6 +34,19 @@ pub(super) const FLEET_CASES: &[Case] = &[
             "error out-of-range fleet.yaml:4:87 /spec/moves/inFlight/fleet",
         ],
     ),
+    (
+        |r| {
+            r.replace(
+                "fleet.yaml",
+                "spec: {}",
+                "spec: {branches: {deploy: x-next, review: x}, approval: {update: ask}}",
+            )
+        },
+        &[
+            "error invalid-value fleet.yaml:4:43 /spec/branches/review",
+            "error unknown-value fleet.yaml:4:66 /spec/approval/update",
+        ],
+    ),
     (|r| r.put("fleet.yaml", Entry::Link(b"x".as_slice().into())), &["error link fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yaml/fleet.yaml"), &["error wrong-place fleet.yaml/fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yml"), &["error wrong-place fleet.yml"]),

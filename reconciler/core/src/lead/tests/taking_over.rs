@@ -1,6 +1,7 @@
 //! What a leadership begins with, and what must not keep it from going on.
 
 use super::*;
+use crate::hold;
 
 /// Another leader has made `r2` good and published it; this lead has followed, and read `r1` only.
 fn behind() -> Scene {
@@ -9,7 +10,7 @@ fn behind() -> Scene {
     let r2 = candidate("r2", &["shop", "bank"]);
     let record = hold::judge(&r2, None, &scene.knowledge).record;
     let good = Good { commit: "r2".into(), applications: BTreeMap::new() };
-    scene.apply(Change::Revision { record: Box::new(record), good: Some(good) });
+    scene.apply(Change::Revision { record: Box::new(record), good: Some(good), waits: false });
     scene.effects.clear();
     scene
 }
