@@ -65,6 +65,9 @@ pub mod label {
     pub const QONNECT: &str = "qonnect";
 }
 
+/// How an object says that it must not run twice: its agent reports it as gone only when its pods are.
+pub const RUNS_ONCE: (&str, &str) = ("qonnect.io/strategy", "recreate");
+
 #[cfg(test)]
 mod tests {
     use super::*;

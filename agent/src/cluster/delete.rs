@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use kube::api::{DeleteParams, Preconditions};
+use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use qonnect_agent_core::state::{Apply, Deleted, Deletion, Problem};
 use qonnect_agent_core::{immutable, prune};
+use qonnect_schema::layout::RUNS_ONCE;
 use serde_json::Value;
 
 use super::client::{Cluster, within};
@@ -40,7 +41,7 @@ impl Cluster {
         {
             return Ok(Deleted::Occupied(occupant));
         }
-        match self.api(&served, &id.namespace).delete(&id.name, &exactly(&live)).await {
+        match self.api(&served, &id.namespace).delete(&id.name, &finally(&live)).await {
             Ok(answer) => Ok(answer.either(|_| Deleted::Going, |_| Deleted::Gone)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Gone),
             Err(error) => Err(problem(&error)),
@@ -81,6 +82,16 @@ impl Cluster {
             }
         }
         self.patch(served, apply).await
+    }
+}
+
+/// What must not run twice is gone when its pods are; they are deleted before it. Of others the pods may follow.
+fn finally(live: &Value) -> DeleteParams {
+    let (key, value) = RUNS_ONCE;
+    let params = exactly(live);
+    match live["metadata"]["annotations"][key] == value {
+        true => DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..params },
+        false => params,
     }
 }
 

@@ -9,6 +9,16 @@
 //!                    settled at the source            repointing, the other way round
 //! ```
 //!
+//! A component that must not run twice goes first and is placed when it is gone:
+//!
+//! ```text
+//!             reported gone, or fenced
+//!  leaving ────────────────────────────▶ settled
+//!     │ deadline, plan back, target lost
+//!     ▼
+//!  settled at the source
+//! ```
+//!
 //! The phase and its deadline stand in the `Placement`: Git alone recovers a move. A lost source leaves the
 //! target as the only copy, a lost target the source.
 
@@ -82,6 +92,11 @@ pub enum Step {
         from: String,
         to: String,
     },
+    /// Gone where it was, or fenced there: it may run elsewhere.
+    Left {
+        from: String,
+        to: String,
+    },
     /// Its cluster is lost.
     FailedOver {
         from: String,
@@ -139,6 +154,7 @@ pub fn copies(placement: &ComponentPlacement) -> Option<Copies> {
         return Some(Copies { on: BTreeSet::from([cluster.clone()]), callers_use: cluster });
     };
     let callers_use = match moving.phase {
+        MovePhase::Leaving => return Some(Copies { on: BTreeSet::new(), callers_use: cluster }),
         MovePhase::Placing => moving.from.clone(),
         MovePhase::Repointing => cluster.clone(),
     };
@@ -155,10 +171,25 @@ impl World<'_> {
         self.snapshot.brake.as_ref().is_some_and(Brake::is_engaged)
     }
 
-    /// A cluster that has left the fleet is as good as lost.
+    /// A cluster that has left the fleet, or is fenced, is as good as lost.
     fn lost(&self, cluster: &str) -> bool {
-        !self.revision.clusters.contains_key(cluster)
+        self.fenced(cluster)
             || self.snapshot.clusters.get(cluster).is_some_and(|state| state.status == ClusterStatus::Lost)
+    }
+
+    /// Nothing runs there, as far as people can tell.
+    fn fenced(&self, cluster: &str) -> bool {
+        self.revision.clusters.get(cluster).is_none_or(|cluster| cluster.spec.fenced)
+    }
+
+    /// Whether a component that its cluster should not have any more is gone from there.
+    fn gone(&self, cluster: &str, application: &str, component: &str) -> bool {
+        let Some(state) = self.snapshot.clusters.get(cluster) else { return self.fenced(cluster) };
+        let newest = self.releases.get(cluster).map_or(0, |release| release.generation);
+        let told = state.release.as_ref().is_some_and(|release| release.generation >= newest);
+        let mut statuses = state.components.iter();
+        let there = statuses.any(|s| s.application == application && s.component == component);
+        self.fenced(cluster) || (!self.lost(cluster) && told && !there)
     }
 
     /// Whether a cluster has applied its newest release to a component, and whether that is Ready.

@@ -1,4 +1,4 @@
-//! `qonnect cordon`, `drain` and `uncordon`: commits that say what a cluster is for.
+//! `qonnect cordon`, `drain`, `fence` and `uncordon`: commits that say what a cluster is for.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use super::{Status, output};
 #[command(after_help = "Examples:
   qonnect cordon fog-cost              nothing new comes to it; what runs stays
   qonnect drain fog-cost --push        everything moves away, make before break
+  qonnect fence fog-cost --push        nothing runs there any more: you have switched it off
   qonnect uncordon fog-cost --push     it takes part again
 
 Each makes one commit in the checkout that it is called in.")]
@@ -32,9 +33,14 @@ pub(super) fn drain(args: Args) -> Status {
     change(&args, &[("drain", Some(json!(true)))], &about)
 }
 
+pub(super) fn fence(args: Args) -> Status {
+    let about = format!("Fence {}", args.cluster);
+    change(&args, &[("fenced", Some(json!(true)))], &about)
+}
+
 pub(super) fn uncordon(args: Args) -> Status {
     let about = format!("Uncordon {}", args.cluster);
-    change(&args, &[("cordon", None), ("drain", None)], &about)
+    change(&args, &[("cordon", None), ("drain", None), ("fenced", None)], &about)
 }
 
 fn change(args: &Args, fields: &[(&str, Option<serde_json::Value>)], about: &str) -> Status {

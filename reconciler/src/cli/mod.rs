@@ -55,6 +55,8 @@ enum Command {
     Cordon(cordon::Args),
     /// Commit that everything moves away from a cluster.
     Drain(cordon::Args),
+    /// Commit that nothing runs on a cluster any more, since you have seen to that.
+    Fence(cordon::Args),
     /// Commit that a cluster takes part again.
     Uncordon(cordon::Args),
     /// Say what sending a component elsewhere would mean, and pin it there.
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Get(args) => get::run(args),
         Command::Cordon(args) => cordon::cordon(args),
         Command::Drain(args) => cordon::drain(args),
+        Command::Fence(args) => cordon::fence(args),
         Command::Uncordon(args) => cordon::uncordon(args),
         Command::Move(args) => relocate::run(args),
         Command::Rollback(args) => rollback::run(args),

@@ -113,6 +113,9 @@ pub struct Component {
     /// In how many different places its clusters must lie; with it alone, its replicas are divided evenly over as many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
+    /// How it moves from one cluster to another.
+    #[serde(default, skip_serializing_if = "MoveStrategy::is_default")]
+    pub strategy: MoveStrategy,
     /// How components on other clusters reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
@@ -161,6 +164,22 @@ impl Component {
     /// Whether it runs on several clusters at once.
     pub fn is_divided(&self) -> bool {
         self.replicas.is_some() || self.spread.is_some()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MoveStrategy {
+    /// Runs on both until its callers use the new copy.
+    #[default]
+    MakeBeforeBreak,
+    /// Must not run twice: it is placed anew only when the old copy is reported gone, or its cluster is `fenced`.
+    Recreate,
+}
+
+impl MoveStrategy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -46,6 +46,10 @@ pub struct ClusterSpec {
     /// Everything moves away, make before break.
     #[serde(default)]
     pub drain: bool,
+    /// A person vouches that nothing runs here any more: what was here is placed elsewhere at once, also what must not
+    /// run twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

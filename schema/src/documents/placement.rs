@@ -120,6 +120,8 @@ pub struct Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MovePhase {
+    /// Must not run twice: it goes where it was, and is placed when that is reported.
+    Leaving,
     /// Runs on both; callers use the old copy until the new one is Ready.
     Placing,
     /// Runs on both; callers use the new copy, the old one goes when they are Ready.

@@ -20,6 +20,18 @@ use super::{Call, Ms, World};
 const BEAT_MS: Ms = 5_000;
 const SYNC_MS: Ms = 2_000;
 
+/// An object that was not there before.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) at: Ms,
+    pub(crate) cluster: String,
+    pub(crate) id: ObjectId,
+    /// All clusters that had it then, this one included.
+    pub(crate) on: Vec<String>,
+    /// The leads had forgotten everything before.
+    pub(crate) rebuilt: bool,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) cluster: String,
@@ -173,8 +185,20 @@ impl World {
             agent.version += 1;
             let object = live(apply.desired.object(), agent.version);
             agent.state.applied(apply, &object, now);
-            agent.objects.insert(apply.desired.id.clone(), object);
+            let id = apply.desired.id.clone();
+            if agent.objects.insert(id.clone(), object).is_none() {
+                self.begins(number, id);
+            }
         }
+    }
+
+    /// Looks whether it runs elsewhere, too.
+    fn begins(&mut self, number: usize, id: ObjectId) {
+        let runs = |agent: &&Agent| agent.objects.contains_key(&id);
+        let on: Vec<_> = self.agents.iter().filter(runs).map(|agent| agent.cluster.clone()).collect();
+        let cluster = self.agents[number].cluster.clone();
+        let rebuilt = self.group.rebuilt.is_some();
+        self.beginnings.push(Beginning { at: self.now, cluster, id, on, rebuilt });
     }
 
     fn prune(&mut self, number: usize) {

@@ -16,7 +16,7 @@ pub(crate) mod reads;
 mod spec;
 mod work;
 
-use agent::Agent;
+use agent::{Agent, Beginning};
 use faults::Fault;
 use git::Git;
 use group::Group;
@@ -102,6 +102,7 @@ pub(crate) struct World {
     pub(crate) leads: Vec<Lead>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) reads: Reads,
+    pub(crate) beginnings: Vec<Beginning>,
     pub(crate) faults: BTreeMap<Fault, usize>,
     story: Vec<String>,
 }
@@ -119,6 +120,7 @@ impl World {
             leads: (0..LEADS).map(|_| Lead::default()).collect(),
             agents: spec::CLUSTERS.iter().map(|name| Agent::new(name)).collect(),
             reads: Reads::default(),
+            beginnings: Vec::new(),
             faults: BTreeMap::new(),
             story: Vec::new(),
         };

@@ -22,6 +22,8 @@ struct Wishes {
     /// By cluster, in tenths.
     prices: BTreeMap<&'static str, u32>,
     drained: Option<&'static str>,
+    /// Those that ever were.
+    taken_out: BTreeSet<&'static str>,
 }
 
 pub(crate) struct Spec {
@@ -37,6 +39,7 @@ impl Spec {
             version: 1,
             prices: CLUSTERS.into_iter().zip([10, 12, 14]).collect(),
             drained: None,
+            taken_out: BTreeSet::new(),
         };
         Self { commits: vec![checked(&wishes, 0)], wishes }
     }
@@ -44,6 +47,10 @@ impl Spec {
     /// Those that people want now.
     pub(crate) fn applications(&self) -> BTreeSet<String> {
         self.wishes.applications.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    pub(crate) fn was_taken_out(&self, application: &str) -> bool {
+        self.wishes.taken_out.contains(application)
     }
 
     pub(crate) fn newest(&self) -> String {
@@ -56,6 +63,9 @@ impl Spec {
             0 => {
                 let name = APPLICATIONS[rng.usize(..APPLICATIONS.len())];
                 let was = !wishes.applications.insert(name) && wishes.applications.remove(name);
+                if was {
+                    wishes.taken_out.insert(name);
+                }
                 format!("{} {name}", if was { "removes" } else { "adds" })
             }
             1 => {
@@ -126,8 +136,9 @@ fn tree(wishes: &Wishes) -> Tree {
         put(format!("clusters/{cluster}.yaml"), document("Cluster", cluster, spec));
     }
     for application in &wishes.applications {
-        let components =
-            "components: [{name: web, manifests: [web.yaml]}, {name: store, manifests: [store.yaml]}]";
+        // The store must not run twice.
+        let components = "components: [{name: web, manifests: [web.yaml]}, {name: store, manifests: [store.yaml], \
+                          strategy: recreate}]";
         let spec = format!("{{objectives: {{cost: 1.0}}, {components}}}");
         put(format!("apps/{application}/application.yaml"), document("Application", application, spec));
         for component in ["web", "store"] {

@@ -49,6 +49,7 @@ pub(super) fn class(step: &Step) -> Option<Class> {
         Step::Stayed
         | Step::Unplaced
         | Step::Repointed { .. }
+        | Step::Left { .. }
         | Step::Finished { .. }
         | Step::RolledBack { .. }
         | Step::Stranded { .. }

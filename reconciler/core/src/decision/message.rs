@@ -105,6 +105,7 @@ pub(crate) fn words(change: &Change) -> (&'static str, String) {
             Step::Unplaced => ("cannot place", name.clone()),
             Step::Started { from, to } => ("place", format!("{name} {from} -> {to}")),
             Step::Repointed { from, to } => ("repoint", format!("callers of {name} {from} -> {to}")),
+            Step::Left { from, to } => ("place", format!("{name} -> {to}, gone from {from}")),
             Step::Finished { from, .. } => ("drop", format!("{name} on {from}")),
             Step::FailedOver { from, to } => ("fail over", format!("{name} {from} -> {to}")),
             Step::RolledBack { from, to, why } => ("roll back", format!("{name} {from} -> {to}, {why}")),
@@ -153,6 +154,7 @@ fn note(change: &Change) -> Note {
             Step::Repointed { to, .. } => {
                 (Normal, "CallersRepointed", format!("Ready on {to}, callers change over"))
             }
+            Step::Left { from, to } => (Normal, "ComponentLeft", format!("gone from {from}, placed on {to}")),
             Step::Finished { from, to } => (Normal, "ComponentMoved", format!("from {from} to {to}")),
             Step::FailedOver { from, to } => {
                 (Warning, "ComponentFailedOver", format!("{from} is lost, placed on {to}"))
@@ -160,11 +162,9 @@ fn note(change: &Change) -> Note {
             Step::RolledBack { from, to, why } => {
                 (Warning, "MoveRolledBack", format!("from {from} to {to}: {why}"))
             }
-            Step::Stranded { on, why } => (
-                Warning,
-                "ComponentStranded",
-                format!("{on} is lost and no other cluster takes it, so it stays assigned; {why}"),
-            ),
+            Step::Stranded { on, why } => {
+                (Warning, "ComponentStranded", format!("{on} is lost, and it stays assigned: {why}"))
+            }
             Step::Returned { on } => (Normal, "ComponentReturned", format!("{on} is back")),
         },
     };

@@ -138,7 +138,8 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
         lost: steps
             .iter()
             .filter_map(Change::lost)
-            .filter(|lost| input.revision.clusters.contains_key(lost))
+            // What people take out of the fleet, or fence, may answer or not.
+            .filter(|lost| input.revision.clusters.get(lost).is_some_and(|cluster| !cluster.spec.fenced))
             .collect(),
         notes: message::notes(&steps),
         renders: renders(&steps, &files),

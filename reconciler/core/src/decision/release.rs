@@ -123,16 +123,34 @@ fn removals(
         let id = (removal.application.as_str(), removal.component.as_str());
         !here.contains(&id) && !reported_gone(input, cluster, before.generation, id)
     });
-    let left =
-        components(&before.order).filter(|id| !here.contains(id)).map(|(application, component)| Removal {
-            application: application.into(),
-            component: component.into(),
-            cause: cause(input, application, component),
-            intent: intent.into(),
-        });
-    let mut removals: Vec<_> = open.cloned().chain(left).collect();
+    let left: BTreeSet<_> =
+        components(&before.order).chain(placed(input, cluster)).filter(|id| !here.contains(id)).collect();
+    let mut removals: Vec<_> = open.cloned().collect();
+    let listed = |id: &(&str, &str)| {
+        removals.iter().any(|removal| (removal.application.as_str(), removal.component.as_str()) == *id)
+    };
+    let left: Vec<_> =
+        left.into_iter().filter(|id| !listed(id)).map(|id| removal(input, id, intent)).collect();
+    removals.extend(left);
     removals.sort();
     removals
+}
+
+/// What was placed here and is reported from here, whether or not a branch that was set back still shows it.
+fn placed<'a>(input: &Input<'a>, cluster: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let reported = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
+    let placements = &input.snapshot.placements;
+    let is_placed = move |application: &str, component: &str| {
+        let placed = placements.get(application).and_then(|placed| placed.spec.components.get(component));
+        placed.is_some_and(|placed| {
+            let from = placed.moving.as_ref().map(|moving| moving.from.as_str());
+            [placed.cluster.as_deref(), from].contains(&Some(cluster))
+        })
+    };
+    let frozen = input.frozen;
+    reported.map(|status| (status.application.as_str(), status.component.as_str())).filter(
+        move |(application, component)| !frozen.contains(*application) && is_placed(application, component),
+    )
 }
 
 /// What the agent holds beside the order, where the release before is lost or unreadable: else it would stay for
@@ -142,13 +160,12 @@ fn unlisted(input: &Input<'_>, cluster: &str, order: &[ReleasedApplication], int
     let reported = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
     let ids = reported.map(|status| (status.application.as_str(), status.component.as_str()));
     let left = ids.filter(|id| !here.contains(id) && !input.frozen.contains(id.0));
-    let removal = |(application, component): (&str, &str)| Removal {
-        application: application.into(),
-        component: component.into(),
-        cause: cause(input, application, component),
-        intent: intent.into(),
-    };
-    left.map(removal).collect::<BTreeSet<_>>().into_iter().collect()
+    left.map(|id| removal(input, id, intent)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn removal(input: &Input<'_>, (application, component): (&str, &str), intent: &str) -> Removal {
+    let cause = cause(input, application, component);
+    Removal { application: application.into(), component: component.into(), cause, intent: intent.into() }
 }
 
 fn cause(input: &Input<'_>, application: &str, component: &str) -> RemovalCause {

@@ -23,7 +23,7 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
         a.status == b.status
             && a.nodes == b.nodes
             && a.failing == b.failing
-            && (!moving || a.components == b.components)
+            && (!moving || (a.components == b.components && a.release == b.release))
     };
     let known = |name: &String| now.releases.get(name).map_or(0, |release| release.generation);
     // An agent that remembers more than we do needs a release above that.
@@ -37,7 +37,7 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
             .any(|(a, b)| a.0 != b.0 || !(Arc::ptr_eq(a.1, b.1) || (same(a.1, b.1) && !outruns(b.0, b.1))))
 }
 
-/// Whether a component moves: then the readiness of components decides what comes next.
+/// Whether a component moves: then it counts what is Ready, and what is gone.
 pub(super) fn moving(knowledge: &Knowledge) -> bool {
     let components = knowledge.placements.values().flat_map(|placement| placement.spec.components.values());
     components.into_iter().any(|component| component.moving.is_some())

@@ -27,6 +27,7 @@ pub(super) enum Refused<'a> {
     },
     Cordon,
     Drain,
+    Fenced,
     Silent(ClusterStatus),
     /// The component runs on a silent cluster, of which nobody knows whether it could be left.
     Pinned {
@@ -79,6 +80,9 @@ impl<'a> Wants<'a> {
             [component.regions.as_slice(), residency].into_iter().find(|regions| !lies_in(regions))
         {
             return Some(Refused::Residency { is: region, allowed });
+        }
+        if spec.fenced {
+            return Some(Refused::Fenced);
         }
         if spec.drain {
             return Some(Refused::Drain);
@@ -140,6 +144,7 @@ impl Refused<'_> {
                 (Filter::Residency, format!("must stay in {}, {is}", allowed.join(" or ")))
             }
             Self::Cordon => (Filter::Cordon, "is cordoned: nothing new comes here".into()),
+            Self::Fenced => (Filter::Cordon, "is fenced: nothing runs here".into()),
             Self::Drain => (Filter::Cordon, "is drained: everything moves away".into()),
             Self::Silent(ClusterStatus::Lost) => (Filter::Lease, "is Lost: nothing can run here".into()),
             Self::Silent(status) => (Filter::Lease, format!("is {status:?}: nothing new comes here")),

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qonnect_schema::documents::application::Component;
-use qonnect_schema::layout::{NAMESPACE, label};
+use qonnect_schema::documents::application::{Component, MoveStrategy};
+use qonnect_schema::layout::{NAMESPACE, RUNS_ONCE, label};
 use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Cluster, yaml};
 use serde_json::{Value, json};
@@ -40,6 +40,9 @@ pub fn component(component: &Component, context: &Context<'_>) -> BTreeMap<Strin
         substitute::strings(&mut object, component, context);
         object::place(&mut object, context);
         object::label(&mut object, context.source.application.name(), &component.name);
+        if component.strategy == MoveStrategy::Recreate {
+            object::annotate(&mut object, RUNS_ONCE);
+        }
         files.insert(format!("{number:0digits$}-{}.yaml", object::file_name(&object)), bytes(&object));
     }
     files

@@ -38,6 +38,11 @@ fn ours(labels: &mut Map<String, Value>, application: &str, component: &str) {
     labels.insert(label::COMPONENT.into(), component.into());
 }
 
+pub(super) fn annotate(object: &mut Value, (key, value): (&str, &str)) {
+    let metadata = fields(&mut object["metadata"]);
+    fields(metadata.entry("annotations").or_insert(Value::Null)).insert(key.into(), value.into());
+}
+
 /// The labels of a `metadata`, made where there are none.
 fn labels(metadata: &mut Value) -> &mut Map<String, Value> {
     let metadata = fields(metadata);

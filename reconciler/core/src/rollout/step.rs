@@ -1,7 +1,7 @@
 //! One component, one step.
 
 use jiff::{SignedDuration, Timestamp};
-use qonnect_schema::documents::application::Component;
+use qonnect_schema::documents::application::{Component, MoveStrategy};
 use qonnect_schema::documents::placement::{
     Arrival, Candidate, Cause, ComponentPlacement, GaveUp, Move, MovePhase,
 };
@@ -64,6 +64,7 @@ impl Subject<'_> {
         aim: Option<(&ComponentPlacement, &str)>,
     ) -> Progress {
         match aim {
+            _ if self.may_run_there(at) => self.waiting(deployed, aim.map(|(wanted, _)| wanted), at),
             Some((wanted, to)) if to != at && self.world.lost(at) => failed_over(wanted, at, to),
             Some((wanted, to)) if to != at => self.left(deployed, wanted, at, to),
             Some((wanted, _)) if self.is_given_up(at) && !deployed.stranded => stranded(deployed, wanted, at),
@@ -85,6 +86,7 @@ impl Subject<'_> {
         let from = under_way.from.as_str();
         let aimed = |cluster: &str| aim.filter(|(_, aim)| *aim == cluster);
         match (self.world.lost(from), self.world.lost(to)) {
+            _ if under_way.phase == MovePhase::Leaving => {}
             (true, true) => {
                 let elsewhere = aim.filter(|(_, aim)| *aim != from && *aim != to);
                 return elsewhere
@@ -95,6 +97,7 @@ impl Subject<'_> {
             (false, false) => {}
         }
         match under_way.phase {
+            MovePhase::Leaving => self.leaving(deployed, under_way, to, aim),
             MovePhase::Placing => {
                 if let Some((wanted, _)) = aimed(from) {
                     return self.rolled_back(wanted.clone(), to, "it is wanted where it was");
@@ -136,6 +139,61 @@ impl Subject<'_> {
                 stayed(deployed)
             }
         }
+    }
+
+    /// It runs nowhere, or still where it was: only what is seen to be gone may be placed.
+    fn leaving(
+        &self,
+        deployed: &ComponentPlacement,
+        under_way: &Move,
+        to: &str,
+        aim: Option<(&ComponentPlacement, &str)>,
+    ) -> Progress {
+        let from = under_way.from.as_str();
+        let elsewhere = aim.filter(|(_, aim)| *aim != from && *aim != to);
+        if self.world.gone(from, self.application, &self.component.name) {
+            return match elsewhere {
+                Some((wanted, aim)) => left(wanted, from, aim),
+                None if self.world.lost(to) => stayed(deployed),
+                None => left(deployed, from, to),
+            };
+        }
+        // What remains of it is there, and nowhere else.
+        if let Some((wanted, _)) = aim.filter(|(_, aim)| *aim == from) {
+            return self.rolled_back(wanted.clone(), to, "it is wanted where it was");
+        }
+        if self.world.lost(to) && !self.world.lost(from) {
+            return self.rolled_back(turned(deployed, from), to, "the target is lost");
+        }
+        if under_way.deadline <= self.now() && !self.world.lost(from) {
+            let back = ComponentPlacement { gave_up: Some(self.give_up(to)), ..turned(deployed, from) };
+            return self.rolled_back(back, to, "it was not gone in time");
+        }
+        stayed(deployed)
+    }
+
+    /// It must not run twice, its cluster is lost, and nobody vouches that nothing runs there.
+    fn may_run_there(&self, cluster: &str) -> bool {
+        self.component.strategy == MoveStrategy::Recreate
+            && self.is_given_up(cluster)
+            && !self.world.fenced(cluster)
+    }
+
+    fn waiting(
+        &self,
+        deployed: &ComponentPlacement,
+        wanted: Option<&ComponentPlacement>,
+        on: &str,
+    ) -> Progress {
+        if deployed.stranded {
+            return stayed(deployed);
+        }
+        let mut waiting = stranded(deployed, wanted.unwrap_or(deployed), on);
+        if let Step::Stranded { why, .. } = &mut waiting.step {
+            *why =
+                format!("it must not run twice: `qonnect fence {on}` says that nothing runs there any more");
+        }
+        waiting
     }
 
     /// What failed where it was is not sent back there for a while.
@@ -201,7 +259,11 @@ impl Subject<'_> {
     }
 
     fn started(&self, wanted: &ComponentPlacement, from: &str, to: &str) -> Progress {
-        let moving = moving(from, MovePhase::Placing, self.deadline());
+        let phase = match self.component.strategy {
+            MoveStrategy::MakeBeforeBreak => MovePhase::Placing,
+            MoveStrategy::Recreate => MovePhase::Leaving,
+        };
+        let moving = moving(from, phase, self.deadline());
         Progress {
             placement: ComponentPlacement { moving, gave_up: None, ..wanted.clone() },
             step: Step::Started { from: from.into(), to: to.into() },
@@ -300,6 +362,13 @@ fn finished(deployed: &ComponentPlacement, from: &str, to: &str) -> Progress {
     }
 }
 
+fn left(placement: &ComponentPlacement, from: &str, to: &str) -> Progress {
+    Progress {
+        placement: ComponentPlacement { moving: None, stranded: false, ..placement.clone() },
+        step: Step::Left { from: from.into(), to: to.into() },
+    }
+}
+
 fn failed_over(wanted: &ComponentPlacement, from: &str, to: &str) -> Progress {
     Progress { placement: wanted.clone(), step: Step::FailedOver { from: from.into(), to: to.into() } }
 }
@@ -318,7 +387,10 @@ fn stranded(deployed: &ComponentPlacement, wanted: &ComponentPlacement, on: &str
             score: wanted.score.clone(),
             ..deployed.clone()
         },
-        step: Step::Stranded { on: on.into(), why: why.unwrap_or_else(|| "there is no other".into()) },
+        step: Step::Stranded {
+            on: on.into(),
+            why: format!("no other cluster takes it; {}", why.unwrap_or_else(|| "there is no other".into())),
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use qonnect_schema::documents::application::Objectives;
+use qonnect_schema::documents::application::{MoveStrategy, Objectives};
 use qonnect_schema::documents::fleet::Moves;
 use qonnect_schema::documents::placement::PlacementSpec;
 use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus};
@@ -12,6 +12,7 @@ use super::*;
 use crate::placement::ApplicationPlan;
 
 mod budget;
+mod once;
 
 /// `web` calls `db`; three clusters; `db` is what moves.
 struct Scene {

@@ -36,6 +36,7 @@ impl Rows for MoveRow {
     fn row(&self, now: Timestamp) -> Vec<String> {
         let PlacementView { application, component, cluster, moving, status, .. } = &self.0;
         let phase = moving.as_ref().map(|moving| match moving.phase {
+            MovePhase::Leaving => "leaving: the old copy goes first",
             MovePhase::Placing => "placing: the new copy comes up",
             MovePhase::Repointing => "repointing: callers change over",
         });
