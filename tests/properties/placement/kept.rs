@@ -1,10 +1,10 @@
-//! A planner that is kept while the world changes, beside one that plans each world from nothing.
+//! A planner that is kept while the world changes.
 
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use qonnect_core::placement::{Plan, Planner, Touched};
+use qonnect_core::placement::{Plan, Planner, Touched, plan};
 use qonnect_core::rollout::fingerprint;
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::placement::GaveUp;
@@ -83,14 +83,12 @@ impl Change {
     }
 }
 
-/// What a kept planner may add for each component beyond one from nothing: the price of a move.
-const MOVE_MICRO: i64 = 50_000;
-
 proptest! {
     #![proptest_config(config(48))]
 
+    // How much better a plan from nothing would be is for the lead to see, which makes one a minute after a change.
     #[test]
-    fn a_kept_planner_is_as_good_as_a_new_one_within_the_price_of_moves(
+    fn a_kept_planner_places_all_and_breaks_nothing(
         mut world in world(true),
         changes in prop::collection::vec(change(), 1..12),
     ) {
@@ -107,18 +105,8 @@ proptest! {
                     None => drop(kept.applications.remove(&name)),
                 }
             }
-            let mut new = Planner::new(&world.revision, &world.snapshot);
-            let (ours, theirs) = (places(&kept), places(&new.plan()));
+            let (ours, theirs) = (places(&kept), places(&plan(&world.revision, &world.snapshot)));
             prop_assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
-            // Who came first may have the room that another one would get today.
-            let placed = |places: &super::Places| -> Vec<_> {
-                places.iter().filter(|(_, place)| place.is_some()).map(|(key, _)| key.clone()).collect()
-            };
-            if placed(&ours) == placed(&theirs) {
-                let (ours, theirs) = (planner.quality().value, new.quality().value);
-                let slack = MOVE_MICRO * places(&kept).len() as i64;
-                prop_assert!(ours <= theirs + slack, "{change:?}: {ours} where {theirs} is possible");
-            }
             if world.snapshot.placements.is_empty() {
                 within_capacity(&world, &ours)?;
                 obeys_latency(&world, &ours)?;
