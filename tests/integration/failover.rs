@@ -152,3 +152,55 @@ async fn clusters_that_fall_silent_together_move_nothing_until_a_person_says_tha
     let failed_over = subjects.iter().filter(|subject| subject.starts_with("fail over")).count();
     assert!((1..=3).contains(&failed_over), "one commit for each batch at most: {subjects:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_not_run_twice_leaves_before_it_comes_and_waits_for_a_person_where_nobody_answers() {
+    let mut fleet = Simulated::start("once", |checkout| {
+        checkout.edit(
+            "apps/bookinfo/application.yaml",
+            "- name: ratings\n",
+            "- name: ratings\n      strategy: recreate\n",
+        );
+    })
+    .await;
+    runs(&fleet, &places(&AT_FIRST)).await;
+    fleet.world.settled(PATIENCE).await;
+    let before = fleet.commits().len();
+
+    fleet.world.checkout.edit("clusters/edge-energy.yaml", "tier: edge", "tier: edge\n  drain: true");
+    fleet.world.push("edge-energy is drained").await;
+    let elsewhere = [&AT_FIRST[..3], &[("ratings", "edge-cost")]].concat();
+    runs(&fleet, &places(&elsewhere)).await;
+    fleet.world.settled(PATIENCE).await;
+    let commits = fleet.commits();
+    let moved: Vec<_> =
+        commits[..commits.len() - before].iter().filter(|subject| subject.contains("ratings")).collect();
+    assert_eq!(
+        moved,
+        [
+            "place bookinfo: ratings -> edge-cost, gone from edge-energy",
+            "place bookinfo: ratings edge-energy -> edge-cost"
+        ],
+        "the newest first"
+    );
+
+    // Its cluster dies. Nobody knows whether it still runs there, until a person does.
+    fleet.kill("edge-cost");
+    wait_for("the way out", PATIENCE, async || {
+        let events = fleet.world.events().await?;
+        let told = events.iter().filter(|event| event.reason == "ComponentStranded");
+        let told: Vec<_> = told.map(|event| event.message.clone()).collect();
+        match told.iter().any(|why| why.contains("`qonnect fence edge-cost`")) {
+            true => Ok(()),
+            false => Err(format!("{told:?}\n{}", fleet.world.tails())),
+        }
+    })
+    .await;
+    assert_eq!(fleet.deployments(), places(&elsewhere));
+
+    fleet.world.checkout.edit("clusters/edge-cost.yaml", "tier: edge", "tier: edge\n  fenced: true");
+    fleet.world.push("edge-cost is switched off").await;
+    // What the dead cluster holds is still in its store.
+    let both = [&elsewhere[..], &[("ratings", "edge-performance")]].concat();
+    runs(&fleet, &places(&both)).await;
+}
