@@ -38,6 +38,7 @@ use crate::placement::Plan;
 pub use wake::next_deadline;
 
 mod budget;
+mod once;
 mod step;
 #[cfg(test)]
 mod tests;

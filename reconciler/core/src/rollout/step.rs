@@ -141,61 +141,6 @@ impl Subject<'_> {
         }
     }
 
-    /// It runs nowhere, or still where it was: only what is seen to be gone may be placed.
-    fn leaving(
-        &self,
-        deployed: &ComponentPlacement,
-        under_way: &Move,
-        to: &str,
-        aim: Option<(&ComponentPlacement, &str)>,
-    ) -> Progress {
-        let from = under_way.from.as_str();
-        let elsewhere = aim.filter(|(_, aim)| *aim != from && *aim != to);
-        if self.world.gone(from, self.application, &self.component.name) {
-            return match elsewhere {
-                Some((wanted, aim)) => left(wanted, from, aim),
-                None if self.world.lost(to) => stayed(deployed),
-                None => left(deployed, from, to),
-            };
-        }
-        // What remains of it is there, and nowhere else.
-        if let Some((wanted, _)) = aim.filter(|(_, aim)| *aim == from) {
-            return self.rolled_back(wanted.clone(), to, "it is wanted where it was");
-        }
-        if self.world.lost(to) && !self.world.lost(from) {
-            return self.rolled_back(turned(deployed, from), to, "the target is lost");
-        }
-        if under_way.deadline <= self.now() && !self.world.lost(from) {
-            let back = ComponentPlacement { gave_up: Some(self.give_up(to)), ..turned(deployed, from) };
-            return self.rolled_back(back, to, "it was not gone in time");
-        }
-        stayed(deployed)
-    }
-
-    /// It must not run twice, its cluster is lost, and nobody vouches that nothing runs there.
-    fn may_run_there(&self, cluster: &str) -> bool {
-        self.component.strategy == MoveStrategy::Recreate
-            && self.is_given_up(cluster)
-            && !self.world.fenced(cluster)
-    }
-
-    fn waiting(
-        &self,
-        deployed: &ComponentPlacement,
-        wanted: Option<&ComponentPlacement>,
-        on: &str,
-    ) -> Progress {
-        if deployed.stranded {
-            return stayed(deployed);
-        }
-        let mut waiting = stranded(deployed, wanted.unwrap_or(deployed), on);
-        if let Step::Stranded { why, .. } = &mut waiting.step {
-            *why =
-                format!("it must not run twice: `qonnect fence {on}` says that nothing runs there any more");
-        }
-        waiting
-    }
-
     /// What failed where it was is not sent back there for a while.
     fn left(
         &self,
@@ -254,7 +199,7 @@ impl Subject<'_> {
         self.world.lost(cluster) && ends.is_some_and(|end| self.now() < end)
     }
 
-    fn is_given_up(&self, cluster: &str) -> bool {
+    pub(super) fn is_given_up(&self, cluster: &str) -> bool {
         self.world.lost(cluster) && !self.world.is_braked() && !self.waits_for(cluster)
     }
 
@@ -279,7 +224,7 @@ impl Subject<'_> {
     }
 
     /// Back at the source at once: the callers never left it, or have nowhere else to go.
-    fn rolled_back(&self, back: ComponentPlacement, from: &str, why: &'static str) -> Progress {
+    pub(super) fn rolled_back(&self, back: ComponentPlacement, from: &str, why: &'static str) -> Progress {
         let to = back.cluster.clone().unwrap_or_default();
         Progress {
             placement: ComponentPlacement { moving: None, ..back },
@@ -304,13 +249,13 @@ impl Subject<'_> {
         })
     }
 
-    fn give_up(&self, cluster: &str) -> GaveUp {
+    pub(super) fn give_up(&self, cluster: &str) -> GaveUp {
         let until = later(self.now(), self.phase_length() * HOLD_OFF_DEADLINES);
         let manifests = fingerprint(self.source, &self.component.name);
         GaveUp { cluster: cluster.into(), until, manifests }
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.world.snapshot.now
     }
 
@@ -362,19 +307,12 @@ fn finished(deployed: &ComponentPlacement, from: &str, to: &str) -> Progress {
     }
 }
 
-fn left(placement: &ComponentPlacement, from: &str, to: &str) -> Progress {
-    Progress {
-        placement: ComponentPlacement { moving: None, stranded: false, ..placement.clone() },
-        step: Step::Left { from: from.into(), to: to.into() },
-    }
-}
-
 fn failed_over(wanted: &ComponentPlacement, from: &str, to: &str) -> Progress {
     Progress { placement: wanted.clone(), step: Step::FailedOver { from: from.into(), to: to.into() } }
 }
 
 /// It stays assigned: nothing is evicted without a target.
-fn stranded(deployed: &ComponentPlacement, wanted: &ComponentPlacement, on: &str) -> Progress {
+pub(super) fn stranded(deployed: &ComponentPlacement, wanted: &ComponentPlacement, on: &str) -> Progress {
     // The cluster that came furthest through the filters is the one to mend.
     let refusals = wanted.others.iter().filter(|other| other.cluster != on);
     let refusals = refusals.filter_map(|other| Some((&other.cluster, other.refused.as_ref()?)));
@@ -395,7 +333,7 @@ fn stranded(deployed: &ComponentPlacement, wanted: &ComponentPlacement, on: &str
 }
 
 /// The same decision, with the runner-up `back` as the winner.
-fn turned(deployed: &ComponentPlacement, back: &str) -> ComponentPlacement {
+pub(super) fn turned(deployed: &ComponentPlacement, back: &str) -> ComponentPlacement {
     let score =
         deployed.others.iter().find(|other| other.cluster == back).and_then(|other| other.score.clone());
     let was = deployed.cluster.iter().map(|cluster| Candidate {
