@@ -25,7 +25,7 @@ use super::problem::Problem;
 pub(super) struct Open {
     /// For `division: all`: the clusters that it is on.
     pub(super) clusters: Vec<String>,
-    /// For `division: packed`: over how many clusters it is divided for now.
+    /// For `division: packed`: over how many clusters it is divided; this grows where they have no room.
     pub(super) packed: usize,
 }
 
