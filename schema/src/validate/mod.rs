@@ -30,6 +30,7 @@ mod tests;
 mod words;
 
 pub use checker::Checker;
+pub use shape::is_dns_label;
 
 /// What a commit of the spec branch says, and what is wrong with it.
 ///

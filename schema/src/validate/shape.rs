@@ -301,7 +301,8 @@ fn range(schema: &Value) -> String {
 /// The pattern of names in [`crate::documents`].
 const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
-pub(super) fn is_dns_label(text: &str) -> bool {
+/// Whether a text can be the name of a document or a component: a label of RFC 1123.
+pub fn is_dns_label(text: &str) -> bool {
     text.len() <= 63 && dns_label(text) == text
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use qonnect_schema::documents::application::{Component, Dependency, Expose, Objectives};
+use qonnect_schema::validate::is_dns_label;
 use qonnect_schema::yaml::{self, Dialect, Limits};
 use qonnect_schema::{Application, ApplicationSpec};
 use serde_json::Value;
@@ -78,6 +79,13 @@ pub(super) fn import(
         all.extend(parts(tier, stem, objects));
     }
     ensure!(!all.is_empty(), "the tiers hold no objects");
+    // They become names of files and folders.
+    for taken in std::iter::once(&name).chain(all.iter().map(|part| &part.name)) {
+        ensure!(
+            is_dns_label(taken),
+            "`{taken}` cannot be the name of an application or a component: lower case letters, digits and `-`, 63 at the most"
+        );
+    }
     rename_what_clashes(&mut all, &mut notes);
     routes::follow(&mut all, &routes, &mut notes);
     for part in &mut all {

@@ -202,6 +202,8 @@ fn what_cannot_be_read_is_named_with_its_place() {
         error(&APPLICATION.replace("kind: Application", "kind: Job")),
         "application.yaml is of kind \"Job\", not Application"
     );
+    let outside = error(&APPLICATION.replace("name: shop", "name: ../shop"));
+    assert!(outside.starts_with("`../shop` cannot be the name"), "{outside}");
     assert!(
         error(&APPLICATION.replace("name: shop", "name: [")).starts_with("application.yaml:"),
         "with its line"
