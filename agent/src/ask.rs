@@ -8,8 +8,9 @@ pub use diff::diff;
 
 use std::path::PathBuf;
 
-use qonnect_agent_core::release::{Mark, Refusal, Verified, verify};
+use qonnect_agent_core::release::{Refusal, Verified, verify};
 use qonnect_git::{Depth, Mirror};
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::layout;
 
 use crate::config::Config;

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use qonnect_agent_core::release::Mark;
 use qonnect_schema::api::ReleaseFolder;
+use qonnect_schema::documents::release::Mark;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use qonnect_agent_core::release::{Desired, Mark, Refusal, Verified, verify};
+use qonnect_agent_core::release::{Desired, Refusal, Verified, verify};
 use qonnect_git::{Depth, Limits, Mirror, Remote};
 use qonnect_schema::api::ReleaseFolder;
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::layout;
 use qonnect_schema::tree::Tree;
 use tokio::sync::{mpsc, oneshot};

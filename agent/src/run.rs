@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use qonnect_agent_core::inventory;
-use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::Problem;
 use qonnect_schema::api::{Registration, ReleaseHint, Report};
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use qonnect_agent_core::release::Mark;
 use qonnect_schema::api::{
     Grant, Heartbeat, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
+use qonnect_schema::documents::release::Mark;
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::Diagnostic;
 use crate::documents::application::Objectives;
 use crate::documents::placement::{Arrival, Candidate, Move, Score};
+use crate::documents::release::Mark;
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
 use crate::tree::{Entry, Tree};
@@ -117,6 +118,9 @@ pub struct Report {
     pub nodes: Option<Vec<Node>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
+    /// Nothing older than this is accepted any more.
+    #[serde(default, skip_serializing_if = "Mark::is_unset")]
+    pub mark: Mark,
     /// Every component that the inventory holds an object of, sorted.
     pub components: Vec<ComponentStatus>,
     /// Why the newest release is not applied; empty when it is.

@@ -4,30 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use qonnect_schema::documents::release::ReleaseSpec;
+use qonnect_schema::documents::release::{Mark, ReleaseSpec};
 use qonnect_schema::manifest::ObjectId;
 use qonnect_schema::tree::{Entry, Tree};
 use qonnect_schema::{Epoch, Release, layout, yaml};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// The highest release that was ever accepted; it outlives restarts and never falls.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Mark {
-    pub epoch: Epoch,
-    pub generation: u64,
-    pub digest: String,
-}
-
-impl Mark {
-    /// The stricter of two: disk and cluster both remember, and either may have been lost.
-    pub fn stricter(self, other: Self) -> Self {
-        let epoch = self.epoch.max(other.epoch);
-        let newest = if other.generation > self.generation { other } else { self };
-        Self { epoch, ..newest }
-    }
-}
 
 /// Whose an object is. The namespace of an application belongs to none of its components.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

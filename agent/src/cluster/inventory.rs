@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::core::ObjectMeta;
 use qonnect_agent_core::inventory::{Inventory, NAMESPACE, RELEASE, shard_name};
-use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::{FIELD_MANAGER, Problem};
+use qonnect_schema::documents::release::Mark;
 
 use super::Error;
 use super::client::{Cluster, within};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use qonnect_agent_core::inventory::Inventory;
-use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::State;
+use qonnect_schema::documents::release::Mark;
 use tracing::warn;
 
 use super::{RETRY_FIRST, RETRY_MAX};

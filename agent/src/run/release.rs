@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use qonnect_agent_core::release::{Mark, Verified, verify};
+use qonnect_agent_core::release::{Verified, verify};
 use qonnect_schema::api::EventSeverity;
+use qonnect_schema::documents::release::Mark;
 use tokio::time::Instant;
 use tracing::{info, warn};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qonnect_agent_core::release::Mark;
 use qonnect_agent_core::state::SUSPEND;
 use qonnect_schema::api::{EventSeverity, Report, ReportedEvent};
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::time::Instant;
 use tracing::debug;
@@ -65,6 +65,7 @@ impl Agent {
             seq: 0,
             nodes: self.facts.nodes(),
             release: self.applied.clone(),
+            mark: self.held.clone(),
             components: state.components(&self.facts.troubles()),
             stalled: stalled.join("; "),
             events: Vec::new(),

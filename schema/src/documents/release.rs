@@ -34,6 +34,36 @@ pub struct ReleaseSpec {
     pub decommissioned: bool,
 }
 
+/// The highest release that an agent has accepted, applied or not; it outlives restarts and never falls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mark {
+    pub epoch: Epoch,
+    /// Zero before the first release.
+    pub generation: u64,
+    pub digest: String,
+}
+
+impl Mark {
+    /// The stricter of two: disk and cluster both remember, and either may have been lost.
+    pub fn stricter(self, other: Self) -> Self {
+        let epoch = self.epoch.max(other.epoch);
+        let newest = if other.generation > self.generation { other } else { self };
+        Self { epoch, ..newest }
+    }
+
+    /// Whether a release was accepted with the same number or a higher one, and is another.
+    pub fn outruns(&self, generation: u64, digest: &str) -> bool {
+        let other = !self.digest.is_empty() && self.digest != digest;
+        self.generation > generation || (self.generation == generation && other)
+    }
+
+    /// Whether nothing was accepted yet.
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleasedApplication {

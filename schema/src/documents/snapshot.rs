@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{document, placement::Placement};
+use super::{document, placement::Placement, release::Mark};
 use crate::epoch::Epoch;
 use crate::units::{Bandwidth, Bytes, Cpu, EnergyRate, Money};
 
@@ -74,6 +74,9 @@ pub struct ClusterState {
     pub nodes: Option<Vec<Node>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
+    /// What its agent has accepted, applied or not.
+    #[serde(skip_serializing_if = "Mark::is_unset")]
+    pub mark: Mark,
     pub components: Vec<ComponentStatus>,
     /// Since when components are Stalled, by `application/component`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -1,7 +1,8 @@
 //! The matrix of deletions: whatever is wrong with a release, at whatever moment it comes, nothing is deleted.
 
-use qonnect_agent_core::release::{Mark, verify};
+use qonnect_agent_core::release::verify;
 use qonnect_agent_core::state::State;
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::tree::{Entry, Tree};
 use qonnect_schema::{Epoch, layout};
 

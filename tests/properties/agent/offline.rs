@@ -1,6 +1,7 @@
 //! Thirty days without Git and leads: reboots and meddling, then one word from a lead.
 
-use qonnect_agent_core::release::{Mark, Verified, verify};
+use qonnect_agent_core::release::{Verified, verify};
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::manifest::ObjectId;
 
 use super::{CLUSTER, Server, Wanted};

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use qonnect_agent_core::inventory::Inventory;
 use qonnect_agent_core::prune::Limits;
-use qonnect_agent_core::release::{Mark, verify};
+use qonnect_agent_core::release::verify;
 use qonnect_agent_core::state::{Deleted, Problem, State};
 use qonnect_core::knowledge::{Answer, Change};
 use qonnect_schema::api::{Registration, Report};
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::{AppliedRelease, Node, Resources};
 use qonnect_schema::manifest::ObjectId;
 use qonnect_schema::units::{Bytes, Cpu};
@@ -238,6 +239,7 @@ impl World {
                     seq: agent.seq + 1,
                     nodes: Some(vec![node()]),
                     release: agent.applied.clone(),
+                    mark: agent.mark.clone(),
                     components: agent.state.components(&Default::default()),
                     stalled: agent.refused.clone(),
                     ..Report::default()

@@ -11,6 +11,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use qonnect_schema::documents::release::Mark;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::drift;
 use crate::health::{Assessment, assess};
 use crate::inventory::{Inventory, Record};
 use crate::prune::Limits;
-use crate::release::{Desired, Mark, Owner, Verified};
+use crate::release::{Desired, Owner, Verified};
 
 pub use status::PodTroubles;
 pub use suspend::{RECONCILE, SUSPEND, is_suspended};

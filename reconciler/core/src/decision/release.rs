@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use qonnect_schema::documents::release::{ReleasedApplication, Removal, RemovalCause};
-use qonnect_schema::documents::snapshot::ClusterStatus;
+use qonnect_schema::documents::release::{Mark, ReleasedApplication, Removal, RemovalCause};
+use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::{Release, ReleaseSpec, layout};
 
 use super::deployed::under;
@@ -26,8 +26,9 @@ pub(super) fn releases(
 ) -> BTreeMap<String, NewRelease> {
     let mut orders = orders(input, copies);
     let known = input.deployed.releases.keys().chain(input.releases.keys());
-    // Branch and Knowledge Base may both be younger than what an agent has applied.
-    let reported = input.snapshot.clusters.iter().filter(|(_, state)| state.release.is_some());
+    // Branch and Knowledge Base may both be younger than what an agent has accepted, or still holds.
+    let holds = |state: &ClusterState| !state.mark.is_unset() || !state.components.is_empty();
+    let reported = input.snapshot.clusters.iter().filter(|(_, state)| holds(state));
     let reported = reported.map(|(cluster, _)| cluster);
     let clusters: BTreeSet<String> = known.chain(orders.keys()).chain(reported).cloned().collect();
     let mut new = BTreeMap::new();
@@ -90,22 +91,21 @@ fn release(
 
 /// The agent remembers more than the branch, and would refuse what stands there.
 fn outruns(input: &Input<'_>, cluster: &str, before: &ReleaseSpec) -> bool {
-    let Some(applied) = input.snapshot.clusters.get(cluster).and_then(|state| state.release.as_ref()) else {
-        return false;
-    };
-    let same = applied.digest == before.digest || applied.digest.is_empty();
-    let other = applied.generation == before.generation && !same;
+    let Some(mark) = mark(input, cluster) else { return false };
     // A release of an epoch below the agent's would be refused again: that needs a new era.
-    let later = applied.epoch > before.epoch && input.epoch >= applied.epoch;
-    applied.generation > before.generation || other || later
+    let later = mark.epoch > before.epoch && input.epoch >= mark.epoch;
+    mark.outruns(before.generation, &before.digest) || later
+}
+
+fn mark<'a>(input: &Input<'a>, cluster: &str) -> Option<&'a Mark> {
+    Some(&input.snapshot.clusters.get(cluster)?.mark)
 }
 
 /// One more than anybody knows: agents refuse a decrease.
 fn next_generation(input: &Input<'_>, cluster: &str) -> u64 {
     let branch = input.deployed.releases.get(cluster).map(|release| release.spec.generation);
     let knowledge = input.releases.get(cluster).map(|hint| hint.generation);
-    let agent =
-        input.snapshot.clusters.get(cluster).and_then(|state| Some(state.release.as_ref()?.generation));
+    let agent = mark(input, cluster).map(|mark| mark.generation);
     1 + branch.max(knowledge).max(agent).unwrap_or_default()
 }
 

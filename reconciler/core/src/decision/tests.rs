@@ -1,6 +1,6 @@
 use qonnect_schema::documents::application::{ApplicationSpec, Objectives};
 use qonnect_schema::documents::fleet::Moves;
-use qonnect_schema::documents::release::RemovalCause;
+use qonnect_schema::documents::release::{Mark, RemovalCause};
 use qonnect_schema::documents::snapshot::{
     AppliedRelease, ClusterState, ClusterStatus, ComponentStatus, Health,
 };
@@ -12,6 +12,8 @@ use serde_json::json;
 
 use super::*;
 use crate::placement::ApplicationPlan;
+
+mod lost;
 
 /// A fleet of two clusters that publishes each draft, as a lead does.
 struct Fleet {
@@ -142,6 +144,7 @@ impl Fleet {
                 digest: String::new(),
                 commit: String::new(),
             }),
+            mark: Mark { generation, ..Mark::default() },
             components: components.iter().map(status).collect(),
             ..Default::default()
         };
@@ -278,17 +281,6 @@ fn a_move_repoints_its_callers_and_then_drops_the_old_copy() {
 }
 
 #[test]
-fn a_generation_is_above_any_that_branch_knowledge_or_agent_know() {
-    let mut fleet = Fleet::running();
-    fleet.releases.get_mut("a").unwrap().generation = 5;
-    fleet.report("a", &["web", "db"]);
-    fleet.snapshot.clusters.get_mut("a").unwrap().release.as_mut().unwrap().generation = 8;
-    fleet.revision.applications.insert("shop".into(), application("shop", "2"));
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.release("a").generation, 9);
-}
-
-#[test]
 fn owned_paths_are_restored_after_a_foreign_commit_and_others_left_alone() {
     let mut fleet = Fleet::running();
     let ours = fleet.deployed.files.clone();
@@ -304,30 +296,6 @@ fn owned_paths_are_restored_after_a_foreign_commit_and_others_left_alone() {
     assert_eq!(draft.time, at(300));
     assert_eq!(fleet.deployed.files.keys().collect::<Vec<_>>(), ours.keys().collect::<Vec<_>>());
     assert_eq!(fleet.text("placements/shop.yaml").as_bytes(), &*ours["placements/shop.yaml"]);
-}
-
-#[test]
-fn a_foreign_release_is_outranked() {
-    let mut fleet = Fleet::running();
-    let mut release = fleet.release("a");
-    release.generation = 40;
-    let tree = fleet.deployed.files.iter().map(|(path, bytes)| (path.clone(), Entry::File(bytes.clone())));
-    let mut tree: Tree = tree.collect();
-    let text = yaml::to_string(&Release::new("a", release)).unwrap();
-    tree.insert("clusters/a/release.yaml".into(), Entry::file(text));
-    fleet.deployed = Deployed::read(Some("foreign".into()), at(300), &tree);
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.release("a").generation, 41);
-}
-
-#[test]
-fn a_vanished_branch_is_written_again_from_what_was_decided() {
-    let mut fleet = Fleet::running();
-    let before = fleet.deployed.files.len();
-    fleet.deployed = Deployed::read(None, at(0), &Tree::new());
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.deployed.files.len(), before);
-    assert_eq!(fleet.release("a").generation, 2);
 }
 
 #[test]
@@ -388,44 +356,4 @@ fn a_barrier_is_empty_and_says_whose_it_is() {
             "begin epoch 0.2.3\n\nQonnect-Epoch: 0.2.3\nQonnect-Group: g\nQonnect-KB-Index: 9\n"
         )
     );
-}
-
-#[test]
-fn an_agent_that_remembers_more_than_the_branch_gets_a_release_above_that() {
-    let mut fleet = Fleet::running();
-    fleet.report("a", &["web", "db"]);
-    let epoch = Epoch { era: 0, term: 1, node: 1 };
-    let remembers = |fleet: &mut Fleet, epoch, generation, digest: &str| {
-        let (commit, digest) = (String::new(), digest.to_owned());
-        let applied = AppliedRelease { generation, epoch, digest, commit };
-        fleet.snapshot.clusters.get_mut("a").unwrap().release = Some(applied);
-    };
-    remembers(&mut fleet, epoch, 7, "later");
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.release("a").generation, 8);
-    assert_eq!(fleet.decide(SAME), None, "once is enough");
-    remembers(&mut fleet, epoch, 8, "another with the same number");
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.release("a").generation, 9);
-    remembers(&mut fleet, Epoch { era: 1, ..epoch }, 9, "");
-    assert_eq!(fleet.decide(SAME), None, "only a new era helps");
-}
-
-#[test]
-fn what_an_agent_holds_is_removed_by_name_although_its_release_is_lost() {
-    let mut fleet = Fleet::running();
-    fleet.report("a", &["web", "db"]);
-    fleet.revision.applications.remove("shop");
-    fleet.snapshot.placements.remove("shop");
-    fleet.deployed = Deployed::default();
-    fleet.releases.clear();
-    fleet.publish(SAME).unwrap();
-    let release = fleet.release("a");
-    assert_eq!(release.generation, 2, "above what the agent remembers");
-    let left: Vec<_> = release.removals.iter().map(|removal| removal.component.as_str()).collect();
-    assert_eq!(left, ["db", "web"]);
-    fleet.frozen.insert("shop".into());
-    fleet.deployed = Deployed::default();
-    fleet.publish(SAME).unwrap();
-    assert_eq!(fleet.release("a").removals, [], "what is held stays");
 }

@@ -56,8 +56,8 @@ impl Knowledge {
         if blocked.map(|origin| origin.group.as_str()) != adopt {
             return Answer::NotFound;
         }
-        let applied = self.clusters.values().filter_map(|state| state.release.as_ref());
-        let eras = applied.map(|release| release.epoch.era).chain(blocked.map(|origin| origin.epoch.era));
+        let marks = self.clusters.values().map(|state| state.mark.epoch.era);
+        let eras = marks.chain(blocked.map(|origin| origin.epoch.era));
         let era = 1 + eras.fold(self.epoch.era, u64::max);
         if let Some(group) = adopt.filter(|group| *group != self.group) {
             Arc::make_mut(&mut self.succeeds).insert(group.into());

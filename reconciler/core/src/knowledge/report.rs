@@ -20,6 +20,7 @@ impl Knowledge {
         state.incarnation != report.incarnation
             || report.nodes.as_ref().is_some_and(|nodes| state.nodes.as_ref() != Some(nodes))
             || state.release != report.release
+            || state.mark != report.mark
             || state.components != report.components
             || stalled != report.stalled
             || !report.events.is_empty()
@@ -41,6 +42,7 @@ impl Knowledge {
             seq: report.seq,
             nodes: report.nodes.clone().or_else(|| before.nodes.clone()),
             release: report.release.clone(),
+            mark: report.mark.clone(),
             components: report.components.clone(),
             failing: self.failing(&before, &report.components),
             ..ClusterState::clone(&before)

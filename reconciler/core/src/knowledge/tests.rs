@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use qonnect_schema::api::{
     EventSeverity, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
 };
-use qonnect_schema::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health};
+use qonnect_schema::documents::release::Mark;
+use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health};
 use qonnect_schema::{Epoch, Origin};
 
 use super::*;
@@ -267,8 +268,8 @@ fn a_recovery_names_the_group_that_is_adopted_and_goes_above_every_era_that_was_
     log.apply(open(1, 1));
     log.apply(register(1));
     let Change::Report { cluster, mut report } = report(1, 1, None) else { panic!("no report") };
-    let (epoch, text) = (Epoch { era: 6, term: 1, node: 1 }, String::new);
-    report.release = Some(AppliedRelease { generation: 9, epoch, digest: text(), commit: text() });
+    let epoch = Epoch { era: 6, term: 1, node: 1 };
+    report.mark = Mark { generation: 9, epoch, digest: String::new() };
     log.apply(Change::Report { cluster, report });
     let origin = Origin { group: "lost".into(), epoch: Epoch { era: 4, term: 9, node: 2 } };
     log.apply(Change::Blocked { origin: Some(origin) });

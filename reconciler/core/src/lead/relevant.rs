@@ -25,10 +25,10 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
             && a.failing == b.failing
             && (!moving || (a.components == b.components && a.release == b.release))
     };
-    let known = |name: &String| now.releases.get(name).map_or(0, |release| release.generation);
     // An agent that remembers more than we do needs a release above that.
     let outruns = |name: &String, state: &ClusterState| {
-        state.release.as_ref().is_some_and(|applied| applied.generation > known(name))
+        let known = now.releases.get(name).map_or((0, ""), |release| (release.generation, &*release.digest));
+        state.mark.outruns(known.0, known.1)
     };
     old.len() != new.len()
         || old
