@@ -160,6 +160,9 @@ pub struct ClusterView {
     pub status: ClusterStatus,
     pub since: Timestamp,
     pub cordon: bool,
+    /// It is worked on until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Timestamp>,
     pub nodes: u32,
     /// `allocatable` minus foreign requests, summed over the nodes that take pods.
     pub capacity: Resources,

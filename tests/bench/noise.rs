@@ -28,7 +28,7 @@ pub(crate) fn measure(figures: &mut Figures) {
         price: 0.0,
         residence: Span(0),
         per_hour: u32::MAX,
-        in_flight: InFlight { fleet: u32::MAX, cluster: u32::MAX },
+        in_flight: InFlight { fleet: u32::MAX, cluster: u32::MAX, application: u32::MAX },
         ..Moves::default()
     });
     figures.add_compared("noisy_month_moves", calm.moves as f64, "", restless.moves as f64);

@@ -1,6 +1,6 @@
 //! Leaders that die or hang under load: fifty agents report, people push, and nothing that was acknowledged is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qonnect_schema::api::LeadRole;
 use qonnect_tests::leads::{Leads, PATIENCE};
@@ -82,6 +82,11 @@ async fn a_killed_leader_is_replaced_and_comes_back_as_follower() {
     }
 }
 
+/// Between 1 and 30 s, short and long by turns; another leader is waited for in any case.
+fn hang_length(hang: u64) -> Duration {
+    Duration::from_secs(1 + hang * 7 % 30)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_hangs_is_replaced_and_wakes_up_as_follower() {
     let hangs = number("QONNECT_HANGS").unwrap_or(3);
@@ -92,6 +97,7 @@ async fn a_leader_that_hangs_is_replaced_and_wakes_up_as_follower() {
             let others: Vec<_> = leads.names().into_iter().filter(|name| *name != hung).collect();
             let revision = revise(&leads, hang);
             leads.signal(&hung, "STOP");
+            let hung_until = Instant::now() + hang_length(hang);
             wait_for("another leader", PATIENCE, async || {
                 for name in &others {
                     if leads.role(name, name).await? == LeadRole::Leader {
@@ -102,6 +108,7 @@ async fn a_leader_that_hangs_is_replaced_and_wakes_up_as_follower() {
             })
             .await;
             speakers.go_on(FURTHER, PATIENCE).await;
+            tokio::time::sleep_until(hung_until.into()).await;
             leads.signal(&hung, "CONT");
             // It learns that it was replaced, and that it wrote nothing meanwhile.
             assert_ne!(leads.leader().await, hung);

@@ -8,6 +8,7 @@ mod borda;
 mod differences;
 mod filters;
 mod limits;
+mod maintenance;
 mod moves;
 mod objective;
 mod optima;

@@ -7,7 +7,7 @@ const PURE: [&str; 3] = ["qonnect-schema", "qonnect-core", "qonnect-agent-core"]
 const PURE_SOURCES: [&str; 3] = ["schema/src/", "reconciler/core/src/", "agent/core/src/"];
 
 /// What a pure crate may be built on.
-const ALLOWED: [&str; 11] = [
+const ALLOWED: [&str; 12] = [
     "qonnect-schema",
     "serde",
     "serde_json",
@@ -16,6 +16,7 @@ const ALLOWED: [&str; 11] = [
     "jsonschema",
     "annotate-snippets",
     "jiff",
+    "cronexpr",
     "sha2",
     "hex",
     "thiserror",

@@ -37,6 +37,7 @@ use crate::placement::Plan;
 
 pub use wake::next_deadline;
 
+mod available;
 mod budget;
 mod once;
 mod step;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_core::audit;
 use qonnect_core::knowledge::Knowledge;
+use qonnect_core::placement::UnderWay;
 use qonnect_schema::api::{
     ApplicationView, ClusterView, Decision, Event, NodeView, PlacementView, RevisionRecord, StateHash,
 };
@@ -15,8 +16,10 @@ use qonnect_schema::{ClusterSpec, layout};
 
 pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<ClusterView> {
     let unheard = ClusterState::default();
+    let under_way = revision.map(|revision| UnderWay::at(knowledge.now, &revision.fleet));
     let view = |name: &str| {
         let spec = spec(revision, name);
+        let cluster = revision.and_then(|revision| revision.clusters.get(name));
         let state = knowledge.clusters.get(name).map_or(&unheard, |state| state);
         let nodes = nodes_of(spec, state);
         ClusterView {
@@ -26,6 +29,7 @@ pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Ve
             status: state.status,
             since: state.since,
             cordon: spec.is_some_and(|spec| spec.cordon || spec.drain),
+            maintenance: under_way.as_ref().zip(cluster).and_then(|(all, cluster)| all.until(cluster)),
             nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
             capacity: nodes.iter().map(free).fold(Resources::default(), |sum, one| sum.plus(&one)),
             components: count(state.components.iter()),

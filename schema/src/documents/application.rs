@@ -116,6 +116,11 @@ pub struct Component {
     /// How it moves from one cluster to another.
     #[serde(default, skip_serializing_if = "MoveStrategy::is_default")]
     pub strategy: MoveStrategy,
+    /// With `strategy: recreate`: on how many of its clusters it must be Ready before it may leave another one, unless
+    /// that is lost or it has failed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub min_available: Option<u32>,
     /// How components on other clusters reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
@@ -136,6 +141,9 @@ pub struct Replicas {
     #[schemars(length(max = 64), inner(range(min = 1, max = 1000)))]
     pub weights: Vec<u32>,
 }
+
+/// Over how many clusters what is `packed` is divided at the most, unless it says so.
+pub const PACKED_MAX: u32 = 8;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

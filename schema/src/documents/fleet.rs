@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::Approval;
 use super::document;
+use super::maintenance::Maintenance;
 use crate::units::{Bandwidth, EnergyRate, Latency, Money, Span};
 
 document!(
@@ -28,6 +29,9 @@ pub struct FleetSpec {
     pub moves: Moves,
     pub lease: Lease,
     pub failover: Failover,
+    /// When clusters are worked on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Maintenance>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -153,11 +157,14 @@ pub struct InFlight {
     /// To or from one cluster.
     #[schemars(range(min = 1))]
     pub cluster: u32,
+    /// Of one application.
+    #[schemars(range(min = 1))]
+    pub application: u32,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { fleet: 50, cluster: 10 }
+        Self { fleet: 50, cluster: 10, application: 10 }
     }
 }
 

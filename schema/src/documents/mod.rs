@@ -9,6 +9,7 @@ pub mod application;
 pub mod approval;
 pub mod cluster;
 pub mod fleet;
+pub mod maintenance;
 pub mod placement;
 pub mod release;
 pub mod signals;

@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, Origin};
 use super::fleet::Declared;
-use crate::documents::application::{Component, Division, Replicas};
+use crate::documents::application::{Component, Division, PACKED_MAX, Replicas};
 use crate::layout;
 use crate::manifest::{Manifest, ObjectId};
 
@@ -10,6 +10,15 @@ use crate::manifest::{Manifest, ObjectId};
 const NAME_CHARS_MAX: usize = 63;
 
 pub(super) fn check(components: &[Component], fleet: &Declared, origin: Origin<'_>, findings: &mut Findings) {
+    for (index, component) in components.iter().enumerate() {
+        let most = most(component, fleet);
+        if let Some(least) = component.min_available.filter(|least| *least > most) {
+            let pointer = format!("/spec/components/{index}/minAvailable");
+            let message =
+                format!("it is on {most} clusters at the most, and would never be Ready on {least}");
+            findings.error(origin, "contradiction", pointer, message);
+        }
+    }
     for (index, component) in components.iter().enumerate().filter(|(_, component)| component.is_divided()) {
         let at = format!("/spec/components/{index}");
         one(component, fleet, origin, &at, findings);
@@ -21,6 +30,17 @@ pub(super) fn check(components: &[Component], fleet: &Declared, origin: Origin<'
                 .error(origin, "contradiction", format!("{at}/name"), message)
                 .help("drop `colocate`, or `replicas` and `spread`");
         }
+    }
+}
+
+/// On how many clusters it may be at once.
+fn most(component: &Component, fleet: &Declared) -> u32 {
+    let Replicas { division, clusters, weights } = component.replicas.clone().unwrap_or_default();
+    let spread = component.spread.as_ref().map_or(1, |spread| spread.min);
+    match division {
+        Division::All => u32::try_from(fleet.clusters.len()).unwrap_or(u32::MAX),
+        Division::Weighted => clusters.unwrap_or(weights.len() as u32).max(spread),
+        Division::Packed => clusters.unwrap_or(PACKED_MAX).max(spread),
     }
 }
 

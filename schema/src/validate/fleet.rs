@@ -6,6 +6,7 @@ use super::document;
 use super::findings::{Findings, Origin};
 use super::places::Places;
 use super::words::{did_you_mean, quoted};
+use crate::documents::maintenance::Maintenance;
 use crate::json_schema::Kind;
 use crate::{Cluster, Fleet, FleetSpec, Signals, layout};
 
@@ -139,6 +140,9 @@ fn check_fleet(fleet: &FleetSpec, origin: Origin<'_>, findings: &mut Findings) {
             "give `review` another name: proposals are written to it and to the same name with `-next`",
         );
     }
+    for (index, maintenance) in fleet.maintenance.iter().enumerate() {
+        check_maintenance(maintenance, &format!("/spec/maintenance/{index}"), origin, findings);
+    }
     for (index, name) in fleet.cluster_scoped.iter().enumerate() {
         let pointer = format!("/spec/clusterScoped/{index}");
         let kind = name.split('.').next().unwrap_or_default();
@@ -150,6 +154,32 @@ fn check_fleet(fleet: &FleetSpec, origin: Origin<'_>, findings: &mut Findings) {
             let message = "applications never bring a Namespace: QONNECT makes it from `spec.namespace`";
             findings.error(origin, "invalid-value", pointer, message);
         }
+    }
+}
+
+fn check_maintenance(maintenance: &Maintenance, at: &str, origin: Origin<'_>, findings: &mut Findings) {
+    if maintenance.cluster_selector.is_empty() {
+        let pointer = format!("{at}/clusterSelector");
+        findings
+            .error(origin, "empty", pointer, "selects all clusters: nothing would have a place to move to")
+            .help("select some by `matchLabels`, or by name with `matchFields`");
+    }
+    if maintenance.duration.0 == 0 {
+        findings.error(origin, "out-of-range", format!("{at}/duration"), "must take some time");
+    }
+    let alone = Maintenance { time_zone: None, ..maintenance.clone() };
+    let five = maintenance.schedule.split_whitespace().count() == 5;
+    if !five || alone.calendar().is_err() {
+        let message = format!("{} is no schedule", quoted(&maintenance.schedule));
+        findings
+            .error(origin, "invalid-value", format!("{at}/schedule"), message)
+            .help("write minute, hour, day of the month, month and day of the week, such as `0 2 * * 6`");
+    } else if maintenance.calendar().is_err() {
+        let zone = maintenance.time_zone.as_deref().unwrap_or_default();
+        let message = format!("{} is no time zone", quoted(zone));
+        findings
+            .error(origin, "invalid-value", format!("{at}/timeZone"), message)
+            .help("use a name of the IANA database, such as `Europe/Berlin`");
     }
 }
 

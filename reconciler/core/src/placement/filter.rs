@@ -27,6 +27,8 @@ pub(super) enum Refused<'a> {
     },
     Cordon,
     Drain,
+    /// It is worked on until then.
+    Maintenance(Timestamp),
     Fenced,
     Silent(ClusterStatus),
     /// The component runs on a silent cluster, of which nobody knows whether it could be left.
@@ -87,6 +89,9 @@ impl<'a> Wants<'a> {
         if spec.drain {
             return Some(Refused::Drain);
         }
+        if let Some(until) = member.maintenance {
+            return Some(Refused::Maintenance(until));
+        }
         if !runs && spec.cordon {
             return Some(Refused::Cordon);
         }
@@ -146,6 +151,9 @@ impl Refused<'_> {
             Self::Cordon => (Filter::Cordon, "is cordoned: nothing new comes here".into()),
             Self::Fenced => (Filter::Cordon, "is fenced: nothing runs here".into()),
             Self::Drain => (Filter::Cordon, "is drained: everything moves away".into()),
+            Self::Maintenance(until) => {
+                (Filter::Cordon, format!("is worked on until {until}: everything moves away"))
+            }
             Self::Silent(ClusterStatus::Lost) => (Filter::Lease, "is Lost: nothing can run here".into()),
             Self::Silent(status) => (Filter::Lease, format!("is {status:?}: nothing new comes here")),
             Self::Taken { part } => {

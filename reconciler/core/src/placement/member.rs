@@ -3,12 +3,14 @@
 //! A rate comes from the first that knows it: a valid signal, the node itself (its label, or its entry in the
 //! `Cluster` document until an agent has reported), the cluster's defaults, the fleet's.
 
+use jiff::Timestamp;
 use qonnect_schema::Cluster;
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node};
 
 use super::extended::Extended;
+use super::maintenance::UnderWay;
 use super::signals::{Current, PowerModel};
 
 /// CPU in thousandths, bytes of memory, bytes of storage, pods, and a few extended resources.
@@ -23,6 +25,8 @@ pub(super) struct Member {
     pub(super) name: String,
     pub(super) cluster: Cluster,
     pub(super) status: ClusterStatus,
+    /// It is worked on until then.
+    pub(super) maintenance: Option<Timestamp>,
     /// The nodes that take pods, by name.
     pub(super) nodes: Vec<Space>,
     /// Why other nodes take none, by name of the node.
@@ -68,6 +72,7 @@ impl Member {
         signals: &Current<'_>,
         defaults: &FleetDefaults,
         state: Option<&ClusterState>,
+        maintenance: &UnderWay<'_>,
         extended: &Extended,
     ) -> Self {
         let name = cluster.name();
@@ -76,6 +81,7 @@ impl Member {
             name: name.to_owned(),
             cluster: cluster.clone(),
             status: state.map_or(ClusterStatus::Unknown, |state| state.status),
+            maintenance: maintenance.until(cluster),
             nodes: Vec::new(),
             unusable: Vec::new(),
             profiles: Vec::new(),

@@ -38,6 +38,7 @@ mod labels;
 mod latency;
 mod limit;
 mod loads;
+pub(crate) mod maintenance;
 mod member;
 mod menu;
 mod narrow;
@@ -62,6 +63,7 @@ mod what_if;
 
 pub use bound::Quality;
 pub use difference::difference;
+pub use maintenance::UnderWay;
 pub(crate) use narrow::patience_ends;
 pub use planner::Planner;
 pub use reason::{micro, reason};

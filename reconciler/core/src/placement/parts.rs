@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qonnect_schema::documents::application::{
-    Component, Dependency, Division, LabelOperator, LabelRequirement, Replicas, Separation,
+    Component, Dependency, Division, LabelOperator, LabelRequirement, PACKED_MAX, Replicas, Separation,
 };
 use qonnect_schema::manifest::{Manifest, ObjectId};
 use qonnect_schema::revision::ApplicationSource;
@@ -28,9 +28,6 @@ pub(super) struct Open {
     /// For `division: packed`: over how many clusters it is divided; this grows where they have no room.
     pub(super) packed: usize,
 }
-
-/// How many clusters what is `packed` is divided over at the most, unless it says so.
-const PACKED_MAX: u32 = 8;
 
 /// An application whose divided components are replaced by their parts; the same one if there are none.
 pub(super) fn divide(

@@ -20,6 +20,7 @@ use super::bond::{Bond, Topology};
 use super::extended::Extended;
 use super::latency::Latencies;
 use super::limit::{self, LIMITS, Limits, Used};
+use super::maintenance::UnderWay;
 use super::member::{Amounts, Member, RESOURCES};
 use super::menu::Menus;
 use super::narrow;
@@ -115,11 +116,13 @@ impl Problem {
         let fleet = &revision.fleet;
         let clusters: Vec<_> = revision.clusters.values().collect();
         let state = |name: &str| snapshot.clusters.get(name);
+        let maintenance = UnderWay::at(snapshot.now, fleet);
         let mut extended = Extended::default();
         revision.applications.values().for_each(|source| _ = extended.meet(&asked(source)));
         let member = |cluster: &&_| {
             let cluster: &qonnect_schema::Cluster = cluster;
-            Member::new(cluster, &signals, &fleet.defaults, state(cluster.name()), &extended)
+            let state = state(cluster.name());
+            Member::new(cluster, &signals, &fleet.defaults, state, &maintenance, &extended)
         };
         let members: Vec<Member> = clusters.iter().map(member).collect();
         let mut problem = Self {
@@ -233,7 +236,9 @@ impl Problem {
         let signals = Current::at(now, &revision.signals);
         let name = self.members[at].name.clone();
         let cluster = &revision.clusters[&name];
-        let member = Member::new(cluster, &signals, &self.fleet.defaults, state, &self.extended);
+        let maintenance = UnderWay::at(now, &self.fleet);
+        let defaults = &self.fleet.defaults;
+        let member = Member::new(cluster, &signals, defaults, state, &maintenance, &self.extended);
         self.menus.reprice(at, &member);
         self.topologies.iter_mut().for_each(|topology| topology.observe(at, &member.cluster));
         self.members[at] = member;

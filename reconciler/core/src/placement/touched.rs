@@ -8,6 +8,7 @@ use qonnect_schema::documents::snapshot::{ClusterState, Health};
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Cluster, FleetSpec, SnapshotSpec};
 
+use super::maintenance::UnderWay;
 use super::narrow::patience_ends;
 use super::signals::Current;
 
@@ -35,10 +36,16 @@ impl Touched {
         if old.fleet != new.fleet || signals[0].round_trips != signals[1].round_trips || !same_places {
             return None;
         }
+        let maintenance =
+            [before, now].map(|(revision, snapshot)| UnderWay::at(snapshot.now, &revision.fleet));
         let mut touched = Self::default();
         for (name, cluster) in &new.clusters {
             let states = [was, is].map(|snapshot| snapshot.clusters.get(name));
-            if old.clusters[name] != *cluster || !alike(states) || priced_otherwise(cluster, &signals) {
+            if old.clusters[name] != *cluster
+                || !alike(states)
+                || maintenance[0].until(cluster) != maintenance[1].until(cluster)
+                || priced_otherwise(cluster, &signals)
+            {
                 touched.clusters.insert(name.clone());
             }
         }

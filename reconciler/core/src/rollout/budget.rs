@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use qonnect_schema::documents::placement::{Cause, ComponentPlacement};
 use qonnect_schema::units::Span;
 
+use super::available::{self, Available};
 use super::step::stayed;
 use super::{Progress, Step, World};
 
@@ -33,16 +34,18 @@ pub(super) fn admit(world: &World<'_>, progress: &mut BTreeMap<String, Applicati
 
 /// Moves that start together or not at all.
 #[derive(Debug)]
-struct Group {
+pub(super) struct Group {
     class: Class,
     gain: i64,
-    application: String,
-    starts: Vec<Start>,
+    pub(super) application: String,
+    pub(super) starts: Vec<Start>,
+    /// Nothing else starts with it.
+    alone: bool,
 }
 
 #[derive(Debug)]
-struct Start {
-    component: String,
+pub(super) struct Start {
+    pub(super) component: String,
     from: String,
     to: String,
 }
@@ -55,7 +58,7 @@ enum Class {
     Improved,
 }
 
-/// What must leave moves by itself; the wishes of an application for each other.
+/// What must leave, or be kept available, moves by itself; the other wishes of an application wait for each other.
 fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (component, progress) in components {
@@ -71,13 +74,15 @@ fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec
         };
         let gain = gain(&progress.placement, from);
         let start = Start { component: component.clone(), from: from.clone(), to: to.clone() };
-        match groups.iter_mut().find(|group| group.class == class && class != Class::Forced) {
+        let alone = class == Class::Forced || available::is_kept(world, application, component);
+        match groups.iter_mut().find(|group| group.class == class && !alone && !group.alone) {
             Some(group) => {
                 group.gain = group.gain.saturating_add(gain);
                 group.starts.push(start);
             }
             None => {
-                groups.push(Group { class, gain, application: application.into(), starts: vec![start] });
+                let starts = vec![start];
+                groups.push(Group { class, gain, application: application.into(), starts, alone });
             }
         }
     }
@@ -92,20 +97,26 @@ fn gain(placement: &ComponentPlacement, from: &str) -> i64 {
 }
 
 /// What is under way, and what moved within the last hour to be better off.
+#[derive(Default)]
 struct Budget {
     moving: usize,
     by_cluster: BTreeMap<String, usize>,
+    by_application: BTreeMap<String, usize>,
+    available: Available,
     improved: usize,
 }
 
 impl Budget {
     fn of(world: &World<'_>) -> Self {
-        let mut budget = Self { moving: 0, by_cluster: BTreeMap::new(), improved: 0 };
+        let mut budget = Self::default();
         let hour_ago = since(world.snapshot.now, SignedDuration::from_hours(1));
-        let placements = world.snapshot.placements.values();
-        for component in placements.flat_map(|placement| placement.spec.components.values()) {
+        let placements = world.snapshot.placements.iter();
+        let components = placements.flat_map(|(name, placement)| {
+            placement.spec.components.values().map(move |component| (name, component))
+        });
+        for (application, component) in components {
             if let Some((moving, to)) = component.moving.as_ref().zip(component.cluster.as_ref()) {
-                budget.begin(&moving.from, to);
+                budget.begin(application, &moving.from, to);
             }
             let recent = |arrived: &qonnect_schema::documents::placement::Arrival| {
                 arrived.cause == Cause::Improved && arrived.at > hour_ago
@@ -115,8 +126,9 @@ impl Budget {
         budget
     }
 
-    fn begin(&mut self, from: &str, to: &str) {
+    fn begin(&mut self, application: &str, from: &str, to: &str) {
         self.moving += 1;
+        *self.by_application.entry(application.into()).or_default() += 1;
         for cluster in [from, to] {
             *self.by_cluster.entry(cluster.into()).or_default() += 1;
         }
@@ -136,11 +148,16 @@ impl Budget {
         let limit = moves.in_flight;
         let clusters = group.starts.iter().flat_map(|start| [&start.from, &start.to]);
         let used = |cluster: &String| self.by_cluster.get(cluster).copied().unwrap_or(0);
-        if !fits(self.moving, limit.fleet) || !clusters.clone().all(|one| fits(used(one), limit.cluster)) {
+        let of_application = self.by_application.get(&group.application).copied().unwrap_or(0);
+        if !fits(self.moving, limit.fleet)
+            || !fits(of_application, limit.application)
+            || !clusters.clone().all(|one| fits(used(one), limit.cluster))
+            || !self.available.spare(world, group)
+        {
             return false;
         }
         for start in &group.starts {
-            self.begin(&start.from, &start.to);
+            self.begin(&group.application, &start.from, &start.to);
         }
         self.improved += if group.class == Class::Improved { count } else { 0 };
         true

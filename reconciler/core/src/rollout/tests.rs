@@ -11,6 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::placement::ApplicationPlan;
 
+mod available;
 mod budget;
 mod once;
 
@@ -80,7 +81,12 @@ impl Scene {
 
     /// The same where these components may not stay where they are.
     fn next_as(&mut self, db: &str, forced: &[&str]) -> Step {
-        let components = BTreeMap::from([("web".to_owned(), on("a")), ("db".to_owned(), on(db))]);
+        self.next_of(&[("web", "a"), ("db", db)], forced).remove("db").unwrap()
+    }
+
+    /// Plans each component onto a cluster, and publishes what comes of it.
+    fn next_of(&mut self, wanted: &[(&str, &str)], forced: &[&str]) -> BTreeMap<String, Step> {
+        let components = wanted.iter().map(|(name, cluster)| ((*name).to_owned(), on(cluster))).collect();
         let forced = forced.iter().map(|name| (*name).to_owned()).collect();
         let plan = ApplicationPlan { components, forced, ..Default::default() };
         let plan = Plan { applications: BTreeMap::from([("shop".into(), plan)]) };
@@ -90,15 +96,14 @@ impl Scene {
             snapshot: &self.snapshot,
             releases: &self.releases,
         };
-        let mut progress = roll_out(&world).remove("shop").unwrap();
-        let step = progress["db"].step.clone();
-        if step != Step::Stayed {
+        let progress = roll_out(&world).remove("shop").unwrap();
+        let steps: BTreeMap<_, _> = progress.iter().map(|(name, p)| (name.clone(), p.step.clone())).collect();
+        if steps.iter().any(|(_, step)| *step != Step::Stayed) {
             for cluster in ["a", "b", "c"] {
                 self.publish(cluster);
             }
         }
-        let components =
-            std::mem::take(&mut progress).into_iter().map(|(name, p)| (name, p.placement)).collect();
+        let components = progress.into_iter().map(|(name, p)| (name, p.placement)).collect();
         let spec = PlacementSpec {
             revision: "c".into(),
             kb_index: 1,
@@ -107,7 +112,7 @@ impl Scene {
             ..Default::default()
         };
         self.snapshot.placements.insert("shop".into(), Placement::new("shop", spec));
-        step
+        steps
     }
 
     fn publish(&mut self, cluster: &str) {

@@ -7,10 +7,10 @@ use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::revision::Revision;
 
 use super::budget::after;
-use crate::placement::patience_ends;
+use crate::placement::{maintenance, patience_ends};
 
 /// The next such moment: a phase ends, a move may be tried again, something has stayed or failed for long enough, a
-/// cluster has been back or lost for long enough.
+/// cluster has been back or lost for long enough, its maintenance begins or ends.
 pub fn next_deadline(snapshot: &SnapshotSpec, revision: &Revision) -> Option<Timestamp> {
     let moves = &revision.fleet.moves;
     let components = || {
@@ -31,7 +31,8 @@ pub fn next_deadline(snapshot: &SnapshotSpec, revision: &Revision) -> Option<Tim
         let failing = state.failing.values().map(|since| Some(patience_ends(*since, moves)));
         failing.chain([state.back.map(|back| after(back, moves.failback_after))])
     });
-    let all = of_components.chain(hour_later).chain(of_clusters).flatten();
+    let of_fleet = maintenance::next_change(snapshot.now, &revision.fleet);
+    let all = of_components.chain(hour_later).chain(of_clusters).chain([of_fleet]).flatten();
     all.filter(|at| *at > snapshot.now).min()
 }
 

@@ -81,6 +81,9 @@ impl Rows for ClusterView {
         if self.cordon {
             status.push_str(",Cordoned");
         }
+        if self.maintenance.is_some() {
+            status.push_str(",Maintenance");
+        }
         if !self.stalled.is_empty() {
             status.push_str(",Stalled");
         }

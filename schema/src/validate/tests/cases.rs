@@ -357,6 +357,10 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         ],
     ),
     (
+        |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      minAvailable: 2\n"),
+        &["error contradiction apps/shop/application.yaml:9:21 /spec/components/0/minAvailable"],
+    ),
+    (
         |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      replicas: {division: weighted}\n"),
         &["error contradiction apps/shop/application.yaml:9:7 /spec/components/0/replicas"],
     ),

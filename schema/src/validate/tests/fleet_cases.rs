@@ -47,6 +47,30 @@ pub(super) const FLEET_CASES: &[Case] = &[
             "error unknown-value fleet.yaml:4:66 /spec/approval/update",
         ],
     ),
+    (
+        |r| {
+            r.replace(
+                "fleet.yaml",
+                "spec: {}",
+                "spec: {maintenance: [{clusterSelector: {}, schedule: \"2 * * 6\", duration: 0s}]}",
+            )
+        },
+        &[
+            "error empty fleet.yaml:4:23 /spec/maintenance/0/clusterSelector",
+            "error invalid-value fleet.yaml:4:54 /spec/maintenance/0/schedule",
+            "error out-of-range fleet.yaml:4:75 /spec/maintenance/0/duration",
+        ],
+    ),
+    (
+        |r| {
+            r.replace(
+                "fleet.yaml",
+                "spec: {}",
+                "spec: {maintenance: [{clusterSelector: {matchLabels: {a: b}}, schedule: \"0 2 * * 6\", timeZone: Mars, duration: 1h}]}",
+            )
+        },
+        &["error invalid-value fleet.yaml:4:96 /spec/maintenance/0/timeZone"],
+    ),
     (|r| r.put("fleet.yaml", Entry::Link(b"x".as_slice().into())), &["error link fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yaml/fleet.yaml"), &["error wrong-place fleet.yaml/fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yml"), &["error wrong-place fleet.yml"]),

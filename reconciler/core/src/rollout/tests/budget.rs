@@ -70,9 +70,21 @@ fn improvements_of_one_hour_are_counted() {
 }
 
 #[test]
+fn no_more_of_one_application_move_at_once_than_may() {
+    let mut scene = Scene::running();
+    settings(&mut scene).in_flight.application = 1;
+    let components = &mut scene.snapshot.placements.get_mut("shop").unwrap().spec.components;
+    components.get_mut("web").unwrap().moving = moving("c", MovePhase::Placing, at(9_000));
+    assert_eq!(scene.next_as("b", &["db"]), Step::Stayed, "one is under way");
+    let components = &mut scene.snapshot.placements.get_mut("shop").unwrap().spec.components;
+    components.get_mut("web").unwrap().moving = None;
+    assert!(matches!(scene.next_as("b", &["db"]), Step::Started { .. }));
+}
+
+#[test]
 fn no_more_move_at_once_than_may() {
     let mut scene = Scene::running();
-    settings(&mut scene).in_flight = InFlight { fleet: 1, cluster: 1 };
+    settings(&mut scene).in_flight = InFlight { fleet: 1, cluster: 1, application: 1 };
     let mut other = scene.snapshot.placements["shop"].clone();
     other.spec.components.get_mut("web").unwrap().moving = moving("c", MovePhase::Placing, at(9_000));
     scene.snapshot.placements.insert("other".into(), other);
