@@ -9,42 +9,35 @@ pub use diff::diff;
 use std::path::PathBuf;
 
 use qonnect_agent_core::release::{Refusal, Verified, verify};
+use qonnect_git::signature::Signer;
 use qonnect_git::{Depth, Mirror};
 use qonnect_schema::documents::release::Mark;
 use qonnect_schema::layout;
 
 use crate::config::Config;
-use crate::repository::{FETCH_TIMEOUT, LIMITS};
+use crate::repository::{Error, FETCH_TIMEOUT, LIMITS, signer};
 
 /// The newest release, fetched beside what the running agent works on, whose mark and copy stay as they are.
 enum Newest {
-    Release(Box<Verified>),
+    /// With who signed its commit, if that counts.
+    Release(Box<Verified>, Option<Signer>),
     /// The branch or this cluster's folder does not exist yet.
     Nothing,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Git(#[from] qonnect_git::Error),
-    #[error("commit {commit}: {refusal}")]
-    Refused { commit: String, refusal: Refusal },
-    #[error("the thread that fetches has ended")]
-    Ended,
-}
-
 async fn newest(config: &Config) -> Result<Newest, Error> {
     let folder = Beside(config.data.join(format!("asked-{}.git", std::process::id())));
-    let (remote, branch, cluster) =
-        (config.remote(), config.repository.branch.clone(), config.cluster.clone());
+    let (remote, cluster) = (config.remote(), config.cluster.clone());
+    let (branch, signers) = (config.repository.branch.clone(), config.repository.signers.clone());
     let fetch = move || {
         let mut mirror = Mirror::open(&folder.0, remote)?;
         let Some(commit) = mirror.fetch(&branch, Depth::Shallow, FETCH_TIMEOUT)? else {
             return Ok(Newest::Nothing);
         };
+        let signer = signer(&mirror, signers.as_ref(), &commit)?;
         let tree = mirror.tree(&commit, &layout::cluster_folder(&cluster), &LIMITS)?;
         match verify(&tree, &cluster, &Mark::default(), &[]) {
-            Ok(release) => Ok(Newest::Release(Box::new(release))),
+            Ok(release) => Ok(Newest::Release(Box::new(release), signer)),
             Err(Refusal::Missing) => Ok(Newest::Nothing),
             Err(refusal) => Err(Error::Refused { commit, refusal }),
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use qonnect_agent_core::allow::Allowed;
 use qonnect_agent_core::prune::Limits;
+use qonnect_git::signature::Signers;
 use qonnect_git::{Credentials, Remote};
 use qonnect_schema::units::Span;
 use qonnect_schema::yaml;
@@ -66,6 +67,9 @@ pub struct Repository {
     pub ssh_key: Option<PathBuf>,
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
+    /// Whose commits of the deploy branch count; absent: those of everybody who may push.
+    #[serde(default)]
+    pub signers: Option<Signers>,
 }
 
 fn poll() -> Span {
@@ -132,7 +136,10 @@ impl Config {
             &mut repository.ssh_key,
             &mut repository.known_hosts,
         ];
-        files.into_iter().flatten().for_each(change);
+        let signers = repository.signers.iter_mut();
+        let signers =
+            signers.flat_map(|signers| std::iter::once(&mut signers.allowed).chain(&mut signers.revoked));
+        files.into_iter().flatten().chain(signers).for_each(change);
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use qonnect_agent_core::release::{Desired, Refusal, Verified, verify};
+use qonnect_git::signature::{Distrust, Signer, Signers};
 use qonnect_git::{Depth, Limits, Mirror, Remote};
 use qonnect_schema::api::ReleaseFolder;
 use qonnect_schema::documents::release::Mark;
@@ -26,6 +27,8 @@ pub(crate) enum Error {
     NoBranch { branch: String },
     #[error("commit {commit} of the deploy branch: {refusal}")]
     Refused { commit: String, refusal: Refusal },
+    #[error("commit {commit} of the deploy branch is not trusted: {distrust}")]
+    Distrusted { commit: String, distrust: Distrust },
     #[error("{}", disk::text(.0))]
     Disk(#[from] disk::Error),
     #[error("the thread that fetches has ended")]
@@ -33,6 +36,11 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// It was read, and may not be carried out.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Distrusted { .. })
+    }
+
     /// The leads have published nothing for this cluster; that is no fault before the first release.
     pub(crate) fn means_nothing_published(&self) -> bool {
         matches!(self, Self::NoBranch { .. } | Self::Refused { refusal: Refusal::Missing, .. })
@@ -49,7 +57,22 @@ pub(crate) struct Fetched {
 pub(crate) struct Source {
     pub remote: Remote,
     pub branch: String,
+    /// Absent: whoever may push is trusted.
+    pub signers: Option<Signers>,
     pub cluster: String,
+}
+
+/// Who signed a commit, if only commits of some people count.
+pub(crate) fn signer(
+    mirror: &Mirror,
+    signers: Option<&Signers>,
+    commit: &str,
+) -> Result<Option<Signer>, Error> {
+    let Some(signers) = signers else { return Ok(None) };
+    match mirror.signer(commit, &signers.read()?)? {
+        Ok(signer) => Ok(Some(signer)),
+        Err(distrust) => Err(Error::Distrusted { commit: commit.into(), distrust }),
+    }
 }
 
 struct Request {
@@ -146,7 +169,7 @@ impl Reader {
     }
 
     fn fetch(&mut self, commit: Option<&str>) -> Result<(String, Tree), Error> {
-        let Source { remote, branch, cluster } = &self.source;
+        let Source { remote, branch, signers, cluster } = &self.source;
         let mirror = match &mut self.mirror {
             Some(mirror) => mirror,
             none => none.insert(Mirror::open(&self.disk.clone_folder(), remote.clone())?),
@@ -156,6 +179,7 @@ impl Reader {
             None => mirror.fetch(branch, Depth::Shallow, FETCH_TIMEOUT)?,
         };
         let commit = tip.ok_or_else(|| Error::NoBranch { branch: branch.clone() })?;
+        signer(mirror, signers.as_ref(), &commit)?;
         let tree = mirror.tree(&commit, &layout::cluster_folder(cluster), &LIMITS)?;
         Ok((commit, tree))
     }

@@ -149,6 +149,7 @@ impl Agent {
         let source = Source {
             remote: config.remote(),
             branch: config.repository.branch.clone(),
+            signers: config.repository.signers.clone(),
             cluster: config.cluster.clone(),
         };
         let kept = disk.copy().ok().flatten().and_then(|_| disk.mark().ok());

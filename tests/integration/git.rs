@@ -6,3 +6,4 @@ mod faults;
 mod secrets;
 mod server;
 mod servers;
+mod signatures;

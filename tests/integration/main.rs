@@ -17,4 +17,5 @@ mod leaders;
 mod partitions;
 mod recovery;
 mod sim;
+mod trust;
 mod workflow;

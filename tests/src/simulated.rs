@@ -30,7 +30,11 @@ pub struct Simulated {
 impl Simulated {
     /// The example with short leases, changed by `edit`, running; every agent has reported.
     pub async fn start(name: &str, edit: impl FnOnce(&Checkout)) -> Self {
-        let mut world = World::new(name);
+        Self::start_in(World::new(name), name, edit).await
+    }
+
+    /// The same in this world.
+    pub async fn start_in(mut world: World, name: &str, edit: impl FnOnce(&Checkout)) -> Self {
         world.checkout.copy("example-repo");
         world.checkout.edit("fleet.yaml", "spec:\n", &format!("spec:\n  {SHORT_LEASE}\n"));
         edit(&world.checkout);

@@ -34,8 +34,19 @@ pub struct World {
     /// A person's clone.
     pub checkout: Checkout,
     client: reqwest::Client,
+    trust: Option<Trust>,
     lead: Option<Process>,
     agents: BTreeMap<String, Process>,
+}
+
+/// Whose commits count, and what the lead signs its own with.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Of the spec branch.
+    pub people: PathBuf,
+    /// Of the deploy branch.
+    pub leads: PathBuf,
+    pub signing_key: PathBuf,
 }
 
 impl World {
@@ -51,7 +62,12 @@ impl World {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         let client = reqwest::Client::new();
-        Self { folder, address, host, checkout, client, lead: None, agents: BTreeMap::new() }
+        Self { folder, address, host, checkout, client, trust: None, lead: None, agents: BTreeMap::new() }
+    }
+
+    /// As [`Self::new`], with signatures that are asked for.
+    pub fn signed(name: &str, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..Self::new(name) }
     }
 
     /// The clone URL.
@@ -78,10 +94,17 @@ impl World {
 
     /// Starts the lead, which may have a reason not to become ready.
     pub fn launch_lead(&mut self) {
-        let config = json!({
+        let mut config = json!({
             "name": "lead-1", "node": 1, "data": self.folder.join("lead"), "listen": self.address,
             "repository": {"url": self.host.url(), "branch": "main"},
         });
+        if let Some(trust) = &self.trust {
+            let repository = &mut config["repository"];
+            repository["signers"] = json!({"allowed": trust.people});
+            repository["signingKey"] = json!(trust.signing_key);
+            // So soon does it see that somebody else may sign.
+            repository["poll"] = json!("1s");
+        }
         let command = configured(programs::qonnect(), &["lead"], &self.folder.join("lead.yaml"), &config);
         self.lead = Some(self.launch("lead", command));
         self.host.tell(&format!("{}/hooks/git", self.url()));
@@ -116,11 +139,14 @@ impl World {
     /// Starts the agent of a cluster, which it reaches by this kubeconfig.
     pub fn start_agent(&mut self, cluster: &str, kubeconfig: &Path) {
         let name = format!("agent-{cluster}");
-        let config = json!({
+        let mut config = json!({
             "cluster": cluster, "data": self.folder.join(&name), "leads": [self.url()],
             "repository": {"url": self.host.url(), "branch": DEPLOY},
             "kubeconfig": kubeconfig,
         });
+        if let Some(trust) = &self.trust {
+            config["repository"]["signers"] = json!({"allowed": trust.leads});
+        }
         let file = self.folder.join(format!("{name}.yaml"));
         let agent = self.launch(&name, configured(programs::agent(), &[], &file, &config));
         self.agents.insert(cluster.into(), agent);

@@ -3,13 +3,14 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),
+    ("ssh_key", &["reconciler/git/src/signature.rs", "reconciler/git/src/signature/"]),
     ("webpki", &["reconciler/src/tls/names.rs"]),
     ("prometheus_client", &["reconciler/src/api/metrics.rs", "agent/src/metrics.rs"]),
     ("kube", &["agent/src/cluster/"]),

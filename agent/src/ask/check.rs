@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use qonnect_agent_core::inventory::NAMESPACE;
+use qonnect_git::signature::Signer;
 
 use super::{Newest, newest};
 use crate::cluster::{Cluster, Right};
@@ -23,9 +24,12 @@ pub async fn check(config: &Config) -> bool {
     let mut told = Told { sound: true };
     told.say("data", disk(config));
     let release = match newest(config).await {
-        Ok(Newest::Release(release)) => {
+        Ok(Newest::Release(release, signer)) => {
             let (generation, objects) = (release.spec.generation, release.objects.len());
             told.say("repository", Ok(format!("generation {generation} with {objects} objects is in order")));
+            if let Some(Signer { principal, key }) = signer {
+                told.say("signature", Ok(format!("{principal} signed it with {key}")));
+            }
             Some(release)
         }
         Ok(Newest::Nothing) => {

@@ -15,7 +15,7 @@ const PARALLEL: usize = 8;
 
 /// Writes to standard output what would change, and says whether anything would.
 pub async fn diff(config: &Config) -> anyhow::Result<bool> {
-    let Newest::Release(release) = newest(config).await? else {
+    let Newest::Release(release, _) = newest(config).await? else {
         println!("the leads have published nothing for this cluster yet");
         return Ok(false);
     };

@@ -33,10 +33,12 @@ impl Agent {
             self.fetch_next = Some(commit);
             return;
         }
+        // What a lead hands on carries no signature.
+        let signed = self.config.repository.signers.is_some();
         let (repository, uplink, held) = (self.repository.clone(), self.uplink.clone(), self.held.clone());
         self.fetching = Some(Box::pin(async move {
             // The lead that named a commit has read it: asking there costs the git host nothing.
-            if let Some(commit) = &commit
+            if let Some(commit) = commit.as_ref().filter(|_| !signed)
                 && let Some(folder) = uplink.release(commit).await
             {
                 match repository.take(folder, held.clone()).await {
@@ -82,7 +84,7 @@ impl Agent {
             return;
         }
         warn!(error = text, "release not taken over, will retry");
-        if matches!(error, repository::Error::Refused { .. }) {
+        if error.is_refusal() {
             self.event(
                 EventSeverity::Warning,
                 "ReleaseRefused",

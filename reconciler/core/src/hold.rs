@@ -36,6 +36,8 @@ pub struct Candidate {
     pub findings: Vec<Diagnostic>,
     /// An error outside of `apps/`.
     pub refused: bool,
+    /// Why nobody is trusted who has signed it; nothing of it was read then.
+    pub distrust: Option<String>,
     pub faulty: BTreeSet<String>,
     /// The largest number that a trailer since the last good commit allows.
     pub allowed_removals: usize,
@@ -104,6 +106,11 @@ pub fn judge(candidate: &Candidate, before: Option<&Effective>, knowledge: &Know
         published: None,
     };
     let stays = before.map_or("", |before| &before.revision.commit);
+    if let Some(distrust) = &candidate.distrust {
+        record.verdict = Verdict::Refused;
+        record.message = format!("{distrust}{}", stays_at(stays));
+        return Judged { record, effective: None, provisional: false };
+    }
     if candidate.refused {
         record.verdict = Verdict::Refused;
         record.message = format!("{} outside of apps/{}", errors(candidate, None), stays_at(stays));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use git2::{ObjectType, Oid, Repository, Signature, Time, Tree};
 
 use crate::Error;
+use crate::signature::Key;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -26,7 +27,7 @@ pub struct Commit {
 
 /// A commit to be written.
 ///
-/// *Guarantees:* the same draft gives the same id, on every machine.
+/// *Guarantees:* the same draft gives the same id, on every machine that signs with the same key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitDraft {
     /// The parent, whose files it keeps where `files` does not say otherwise.
@@ -62,7 +63,13 @@ pub(crate) fn read(repository: &Repository, id: Oid) -> Result<Commit, Error> {
     })
 }
 
-pub(crate) fn write(repository: &Repository, draft: &CommitDraft) -> Result<Oid, Error> {
+/// The bytes of a commit, signature and all.
+pub(crate) fn bytes(repository: &Repository, id: &str) -> Result<Vec<u8>, Error> {
+    let id = find(repository, id)?.id();
+    Ok(repository.odb()?.read(id)?.data().to_vec())
+}
+
+pub(crate) fn write(repository: &Repository, draft: &CommitDraft, key: Option<&Key>) -> Result<Oid, Error> {
     let base = draft.base.as_deref().map(|id| find(repository, id)).transpose()?;
     let before = base.as_ref().map(git2::Commit::tree).transpose()?;
     let mut root = Change::default();
@@ -73,7 +80,8 @@ pub(crate) fn write(repository: &Repository, draft: &CommitDraft) -> Result<Oid,
         Some(tree) => tree,
         None => repository.treebuilder(None)?.write()?,
     };
-    commit(repository, &repository.find_tree(tree)?, base.as_ref(), &draft.message, draft.time_secs)
+    let (tree, message) = (repository.find_tree(tree)?, &draft.message);
+    commit(repository, &tree, base.as_ref(), message, draft.time_secs, key)
 }
 
 pub(crate) fn write_like(
@@ -82,9 +90,10 @@ pub(crate) fn write_like(
     parent: Option<&str>,
     message: &str,
     time_secs: i64,
+    key: Option<&Key>,
 ) -> Result<Oid, Error> {
     let parent = parent.map(|id| find(repository, id)).transpose()?;
-    commit(repository, &find(repository, like)?.tree()?, parent.as_ref(), message, time_secs)
+    commit(repository, &find(repository, like)?.tree()?, parent.as_ref(), message, time_secs, key)
 }
 
 fn commit(
@@ -93,10 +102,16 @@ fn commit(
     parent: Option<&git2::Commit<'_>>,
     message: &str,
     time_secs: i64,
+    key: Option<&Key>,
 ) -> Result<Oid, Error> {
     let author = Signature::new(NAME, ADDRESS, &Time::new(time_secs, 0))?;
     let parents: Vec<_> = parent.into_iter().collect();
-    Ok(repository.commit(None, &author, &author, message, tree, &parents)?)
+    let Some(key) = key else {
+        return Ok(repository.commit(None, &author, &author, message, tree, &parents)?);
+    };
+    let unsigned = repository.commit_create_buffer(&author, &author, message, tree, &parents)?;
+    let text = std::str::from_utf8(&unsigned).expect("our messages and names are UTF-8");
+    Ok(repository.commit_signed(text, &key.sign(&unsigned)?, None)?)
 }
 
 pub(crate) fn find<'a>(repository: &'a Repository, id: &str) -> Result<git2::Commit<'a>, Error> {

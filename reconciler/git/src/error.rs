@@ -65,6 +65,12 @@ pub enum Error {
     #[error("cannot read {path}, which the configuration names: {source}", path = path.display())]
     File { path: PathBuf, source: std::io::Error },
 
+    #[error("{path}, line {line}: {why}", path = path.display())]
+    Signers { path: PathBuf, line: usize, why: String },
+
+    #[error("cannot sign with {path}: {why}", path = path.display())]
+    SigningKey { path: PathBuf, why: String },
+
     #[error("cannot start the program ssh; install the OpenSSH client, or use an https URL")]
     Program(#[source] std::io::Error),
 

@@ -23,6 +23,8 @@ pub mod checkout;
 mod commit;
 pub use commit::{Commit, CommitDraft, OURS};
 
+pub mod signature;
+
 mod tree;
 pub use tree::Limits;
 

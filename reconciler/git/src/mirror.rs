@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::link::{Link, Service};
 use crate::publish::{self, Push, Update};
 use crate::remote::{Place, Remote};
+use crate::signature::{self, Distrust, Key, Signer, Trust};
 use crate::tree::{self, Limits};
 use crate::{fetch, local, store};
 
@@ -35,6 +36,7 @@ pub struct Mirror {
     /// Something could not be read: the next fetch begins with an empty clone.
     damaged: Cell<bool>,
     end: CancellationToken,
+    key: Option<Key>,
 }
 
 enum Source {
@@ -51,7 +53,12 @@ impl Mirror {
         };
         let repository = store::open(path, &remote.url)?;
         let (path, damaged, end) = (path.to_owned(), Cell::new(false), CancellationToken::new());
-        Ok(Self { path, url: remote.url, repository, source, damaged, end })
+        Ok(Self { path, url: remote.url, repository, source, damaged, end, key: None })
+    }
+
+    /// Signs every commit that is written from now on.
+    pub fn sign_with(&mut self, key: Key) {
+        self.key = Some(key);
     }
 
     /// Whatever follows ends when this is cancelled, a remote that hangs or not.
@@ -109,6 +116,11 @@ impl Mirror {
         commit::read(&self.repository, id)
     }
 
+    /// Who signed a commit, or why it is not trusted.
+    pub fn signer(&self, commit: &str, trust: &Trust) -> Result<Result<Signer, Distrust>, Error> {
+        Ok(signature::verify(&commit::bytes(&self.repository, commit)?, trust))
+    }
+
     /// Whether `ancestor` is in the history of `commit`, or is that commit.
     pub fn descends(&self, commit: &str, ancestor: &str) -> Result<bool, Error> {
         let commit = commit::find(&self.repository, commit)?.id();
@@ -123,7 +135,7 @@ impl Mirror {
 
     /// Writes a commit here; nobody else sees it before it is published.
     pub fn write_commit(&self, draft: &CommitDraft) -> Result<String, Error> {
-        self.noting_damage(commit::write(&self.repository, draft)).map(|id| id.to_string())
+        self.noting_damage(commit::write(&self.repository, draft, self.key.as_ref())).map(|id| id.to_string())
     }
 
     /// Writes a commit with the files of another one. Without a parent it begins a history.
@@ -134,7 +146,7 @@ impl Mirror {
         message: &str,
         time_secs: i64,
     ) -> Result<String, Error> {
-        let id = commit::write_like(&self.repository, like, parent, message, time_secs)?;
+        let id = commit::write_like(&self.repository, like, parent, message, time_secs, self.key.as_ref())?;
         Ok(id.to_string())
     }
 

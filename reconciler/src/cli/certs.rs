@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use super::Status;
 use super::output;
 use crate::tls::issue::{Wanted, issue};
+use crate::tls::signing;
 
 /// Longer than a fleet goes without being looked at; shorter than a lost key is forgotten.
 const DAYS: i64 = 365;
 
-/// Make an authority and certificates; what is there already stays.
+/// Make an authority, certificates and signing keys; what is there already stays.
 ///
-/// Writes `ca.pem` and `ca.key`, and for each lead `NAME.pem` and `NAME.key`; for each cluster `cluster-NAME.pem` and
-/// `.key`, and the same for `reader`, `hook` and `admin`. With `--tokens` also `tokens`, which leads read, and a
+/// Writes `ca.pem` and `ca.key`, and for each lead `NAME.pem`, `NAME.key` and `NAME.signing`, whose signatures
+/// `allowed_signers` allows; for each cluster `cluster-NAME.pem` and `.key`, and the same for `reader`, `hook` and `admin`. With `--tokens` also `tokens`, which leads read, and a
 /// file `.token` for each of the others. Remove a certificate to have it renewed: leads and agents read it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -40,8 +41,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Status {
-    let leads = args.leads.iter().map(|lead| {
-        let (name, hosts) = lead.split_once('=').unwrap_or((lead, ""));
+    let leads: Vec<_> = args.leads.iter().map(|lead| lead.split_once('=').unwrap_or((lead, ""))).collect();
+    let names: Vec<_> = leads.iter().map(|(name, _)| *name).collect();
+    let leads = leads.into_iter().map(|(name, hosts)| {
         let mut all = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         all.extend(hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned));
         Wanted::lead(name, &all)
@@ -49,7 +51,8 @@ pub(super) fn run(args: Args) -> Status {
     let clusters = args.clusters.iter().map(|name| Wanted::cluster(name));
     let roles = ["reader", "hook", "admin"].map(Wanted::role);
     let wanted: Vec<_> = leads.chain(clusters).chain(roles).collect();
-    let written = issue(&args.out, &wanted, args.days, args.tokens)?;
+    let mut written = issue(&args.out, &wanted, args.days, args.tokens)?;
+    written.extend(signing::issue(&args.out, &names)?);
     let lines: String = written.iter().map(|file| format!("{}\n", file.display())).collect();
     output::print(if lines.is_empty() { "everything was there already\n" } else { &lines })?;
     Ok(ExitCode::SUCCESS)

@@ -77,7 +77,7 @@ enum Command {
     Lead(lead::Args),
     /// See and change the group of leads.
     Raft(raft::Args),
-    /// Make an authority and certificates for leads, agents and people.
+    /// Make an authority, certificates and signing keys for leads, agents and people.
     Certs(certs::Args),
     /// Serve simulated clusters as Kubernetes APIs on loopback.
     Sim(sim::Args),

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use qonnect_git::signature::Signers;
 use qonnect_git::{Credentials, Remote};
 use qonnect_schema::units::Span;
 use qonnect_schema::yaml;
@@ -64,6 +65,12 @@ pub struct Repository {
     pub ssh_key: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// Whose commits of the spec branch count; absent: those of everybody who may push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<Signers>,
+    /// An Ed25519 key, as ssh-keygen writes them, that signs every commit of this lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<PathBuf>,
     /// What a webhook of GitHub signs its deliveries to `/hooks/github` with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_secret_file: Option<PathBuf>,
@@ -149,7 +156,8 @@ impl Config {
     fn name_paths(&mut self) {
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
         let peer_tls = self.peer_tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        for path in std::iter::once(&mut self.data).chain(tls).chain(peer_tls) {
+        let signing_key = &mut self.repository.signing_key;
+        for path in std::iter::once(&mut self.data).chain(tls).chain(peer_tls).chain(signing_key) {
             *path = path.to_string_lossy().replace("${name}", &self.name).into();
         }
     }
@@ -170,6 +178,8 @@ impl Config {
             token_file: None,
             ssh_key: None,
             known_hosts: None,
+            signers: None,
+            signing_key: None,
             webhook_secret_file: None,
         };
         Self {

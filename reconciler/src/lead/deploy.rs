@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use qonnect_core::decision::{Deployed, Draft, Trailers};
 use qonnect_core::lead::{Ask, Event, Pushed, Tip};
+use qonnect_git::signature::Key;
 use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
 use qonnect_schema::Origin;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ pub(super) enum Work {
 pub(super) fn start(
     path: &Path,
     remote: Remote,
+    key: Option<Key>,
     events: Events,
 ) -> Result<mpsc::Sender<Task>, qonnect_git::Error> {
     let (sender, tasks) = mpsc::channel::<Task>();
@@ -62,6 +64,9 @@ pub(super) fn start(
             Ok(mirror) => mirror,
             Err(error) => return drop(opened.send(Err(error))),
         };
+        if let Some(key) = key {
+            mirror.sign_with(key);
+        }
         drop(opened.send(Ok(())));
         for Task { work, end } in tasks {
             if end.is_cancelled() {

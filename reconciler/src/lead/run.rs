@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::knowledge::{Answer, Change};
 use qonnect_core::lead::{Effect, Event, Lead as Core};
+use qonnect_git::signature::Key;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, oneshot, watch};
 use tokio::task::JoinSet;
@@ -71,12 +72,14 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let (sender, inputs) = mpsc::channel();
     let events = Events(sender);
     let (remote, branch) = (config.remote(), config.repository.branch.clone());
+    let signers = config.repository.signers.clone();
+    let key = config.repository.signing_key.as_deref().map(Key::open).transpose()?;
     let (folder, for_threads) = (config.data.join("git"), events.clone());
     // Opening a clone makes files, and clients that must not be made on an asynchronous thread.
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
-        let deploy = deploy::start(&folder.join("deploy"), remote.clone(), for_threads.clone())?;
-        let spec = spec::start(&folder.join("spec"), remote, branch, for_threads)?;
+        let deploy = deploy::start(&folder.join("deploy"), remote.clone(), key, for_threads.clone())?;
+        let spec = spec::start(&folder.join("spec"), remote, branch, signers, for_threads)?;
         anyhow::Ok((deploy, spec))
     });
     let (deploy, spec) = opened.await.context("a thread ended early")??;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use qonnect_core::hold::{Candidate, Effective, allowed_removals};
 use qonnect_core::knowledge::{Good, Knowledge};
 use qonnect_core::lead::Event;
+use qonnect_git::signature::{Distrust, Signers};
 use qonnect_git::{Commit, Depth, Limits, Mirror, Remote};
 use qonnect_schema::Epoch;
 use qonnect_schema::tree::Tree;
@@ -44,6 +45,7 @@ pub(super) fn start(
     path: &Path,
     remote: Remote,
     branch: String,
+    signers: Option<Signers>,
     events: Events,
 ) -> Result<mpsc::Sender<Work>, qonnect_git::Error> {
     let (sender, work) = mpsc::channel();
@@ -56,7 +58,7 @@ pub(super) fn start(
         };
         drop(opened.send(Ok(())));
         let checker = Checker::default();
-        let mut spec = Spec { mirror, branch, checker, seen: None, asked: None, failures: 0 };
+        let mut spec = Spec { mirror, branch, signers, checker, seen: None, asked: None, failures: 0 };
         for work in work {
             spec.carry_out(work, &events);
         }
@@ -69,10 +71,12 @@ pub(super) fn start(
 struct Spec {
     mirror: Mirror,
     branch: String,
+    /// Absent: whoever may push is trusted.
+    signers: Option<Signers>,
     /// Follows the tip, so that a push costs what it changes.
     checker: Checker,
-    /// The newest commit that was handed on.
-    seen: Option<String>,
+    /// The newest commit that was handed on, and why it was not trusted.
+    seen: Option<(String, Option<Distrust>)>,
     /// The leadership that waits for the branch to be read.
     asked: Option<Epoch>,
     /// In a row; the first is worth a line.
@@ -113,8 +117,16 @@ impl Spec {
             self.failures += 1;
             return Ok(());
         };
-        if self.seen.as_ref() != Some(&tip) {
-            self.hand_on(tip, good, events)?;
+        // Signers may come and go while the branch stands.
+        let distrust = self.distrust(&tip)?;
+        let seen = (tip, distrust);
+        if self.seen.as_ref() != Some(&seen) {
+            let candidate = match &seen {
+                (tip, None) => self.read(tip, good)?,
+                (tip, Some(distrust)) => untrusted(self.mirror.commit(tip)?, distrust),
+            };
+            events.send(Event::Candidate(Box::new(candidate)));
+            self.seen = Some(seen);
         }
         if let Some(epoch) = self.asked.take() {
             events.send(Event::SpecRead(epoch));
@@ -122,13 +134,13 @@ impl Spec {
         Ok(())
     }
 
-    fn hand_on(
-        &mut self,
-        tip: String,
-        good: Option<&str>,
-        events: &Events,
-    ) -> Result<(), qonnect_git::Error> {
-        let commit = self.mirror.commit(&tip)?;
+    fn distrust(&self, commit: &str) -> Result<Option<Distrust>, qonnect_git::Error> {
+        let Some(signers) = &self.signers else { return Ok(None) };
+        Ok(self.mirror.signer(commit, &signers.read()?)?.err())
+    }
+
+    fn read(&mut self, tip: &str, good: Option<&str>) -> Result<Candidate, qonnect_git::Error> {
+        let commit = self.mirror.commit(tip)?;
         let tree = self.tree(&commit)?;
         let checked = self.checker.check(&tree, &commit.id, committed(&commit));
         tracing::info!(
@@ -138,9 +150,7 @@ impl Spec {
             "a revision was read"
         );
         let allowed_removals = self.allowed_removals(&commit, good)?;
-        events.send(Event::Candidate(Box::new(candidate(checked, commit, allowed_removals))));
-        self.seen = Some(tip);
-        Ok(())
+        Ok(candidate(checked, commit, allowed_removals))
     }
 
     fn note(&mut self, error: Option<&qonnect_git::Error>, events: &Events) {
@@ -237,5 +247,23 @@ fn committed(commit: &Commit) -> Timestamp {
 fn candidate(checked: Checked, commit: Commit, allowed_removals: usize) -> Candidate {
     let Checked { revision, findings, refused, faulty } = checked;
     let seen = Timestamp::now();
-    Candidate { revision, subject: commit.subject, seen, findings, refused, faulty, allowed_removals }
+    let distrust = None;
+    Candidate {
+        revision,
+        subject: commit.subject,
+        seen,
+        findings,
+        refused,
+        distrust,
+        faulty,
+        allowed_removals,
+    }
+}
+
+/// A commit of which nothing is read, for nobody who is trusted stands for it.
+fn untrusted(commit: Commit, distrust: &Distrust) -> Candidate {
+    tracing::warn!(revision = commit.id, subject = commit.subject, %distrust, "a revision is not trusted");
+    let nothing = validate::repository(&Tree::new(), &commit.id, committed(&commit));
+    let distrust = Some(format!("the commit is not trusted: {distrust}"));
+    Candidate { findings: Vec::new(), refused: true, distrust, ..candidate(nothing, commit, 0) }
 }

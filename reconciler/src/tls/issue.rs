@@ -17,9 +17,6 @@ use super::names;
 /// Names the authority in every certificate that it signs.
 const AUTHORITY: &str = "QONNECT development authority";
 
-/// 256 bits: nobody guesses it.
-const TOKEN_BYTES: usize = 32;
-
 /// Who gets a certificate.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -141,7 +138,7 @@ fn issue_tokens(folder: &Path, wanted: &[Wanted], written: &mut Vec<PathBuf>) ->
         let token = match fs::read_to_string(&file) {
             Ok(token) => token.trim().to_owned(),
             Err(_) => {
-                let token = token()?;
+                let token = hex::encode(random()?);
                 write(&file, &format!("{token}\n"), true, written)?;
                 token
             }
@@ -151,14 +148,15 @@ fn issue_tokens(folder: &Path, wanted: &[Wanted], written: &mut Vec<PathBuf>) ->
     write(&folder.join("tokens"), &lines, true, written)
 }
 
-fn token() -> anyhow::Result<String> {
+/// 256 bits: nobody guesses them.
+pub(super) fn random() -> anyhow::Result<[u8; 32]> {
     let provider = CryptoProvider::get_default().context("no source of randomness is installed")?;
-    let mut bytes = [0; TOKEN_BYTES];
+    let mut bytes = [0; 32];
     provider.secure_random.fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
-    Ok(hex::encode(bytes))
+    Ok(bytes)
 }
 
-fn write(path: &Path, text: &str, secret: bool, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, text: &str, secret: bool, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let mode = if secret { 0o600 } else { 0o644 };
     let opened = fs::File::options().write(true).create(true).truncate(true).mode(mode).open(path);
     opened

@@ -11,6 +11,7 @@ use rustls::server::{WebPkiClientVerifier, danger::ClientCertVerifier};
 pub(crate) mod issue;
 pub(crate) mod names;
 pub(crate) mod reload;
+pub(crate) mod signing;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{} is of no use: {why}", .path.display())]

@@ -4,6 +4,7 @@ mod faults;
 mod questions;
 mod relay;
 mod sequences;
+mod signatures;
 mod table;
 
 mod lead;

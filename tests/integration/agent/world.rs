@@ -158,6 +158,11 @@ impl World {
         self.agent.as_ref().map(Process::tail).unwrap_or_default()
     }
 
+    /// A file or folder beside the agent's configuration.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Publishes the next release and tells the agent. Returns its generation.
     pub(super) fn publish(&mut self, wanted: &Wanted) -> u64 {
         self.publish_changed(wanted, |_, _| {})
@@ -421,7 +426,7 @@ fn removal((application, component): &(&str, &str)) -> Removal {
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new("git");
     command.current_dir(folder).args(arguments);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");

@@ -112,6 +112,7 @@ fn checked(wishes: &Wishes, number: usize) -> Candidate {
         seen: Timestamp::UNIX_EPOCH,
         findings: checked.findings,
         refused: checked.refused,
+        distrust: None,
         faulty: checked.faulty,
         // People mean what they do here.
         allowed_removals: 100,

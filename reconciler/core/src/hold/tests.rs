@@ -33,6 +33,7 @@ fn candidate(commit: &str, applications: &[&str]) -> Candidate {
         seen: Timestamp::UNIX_EPOCH,
         findings: Vec::new(),
         refused: false,
+        distrust: None,
         faulty: BTreeSet::new(),
         allowed_removals: 0,
     }
@@ -128,6 +129,16 @@ fn a_fault_outside_of_apps_refuses_everything() {
     let candidate = Candidate { refused: true, ..candidate("r2", FIVE) };
     let judged = judge(&candidate, Some(&before), &Knowledge::default());
     assert_eq!((judged.record.verdict, judged.effective), (Verdict::Refused, None));
+}
+
+#[test]
+fn a_commit_that_is_not_trusted_changes_nothing_and_says_why() {
+    let before = effective("1234567890", FIVE);
+    let distrust = Some("the commit is not trusted: it is not signed".to_owned());
+    let candidate = Candidate { refused: true, distrust, ..candidate("r2", &[]) };
+    let judged = judge(&candidate, Some(&before), &Knowledge::default());
+    assert_eq!((judged.record.verdict, judged.effective), (Verdict::Refused, None));
+    assert_eq!(judged.record.message, "the commit is not trusted: it is not signed, stays at 1234567");
 }
 
 #[test]

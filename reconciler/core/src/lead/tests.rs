@@ -82,6 +82,7 @@ fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
         seen: Timestamp::UNIX_EPOCH,
         findings: Vec::new(),
         refused: false,
+        distrust: None,
         faulty: BTreeSet::new(),
         allowed_removals: 0,
     })
