@@ -75,6 +75,14 @@ impl Office {
         .await;
     }
 
+    /// The commit of the spec branch that a branch says it is made from.
+    fn hydrated(&self, branch: &str) -> Option<String> {
+        let files = self.person.files(branch);
+        let (_, text) = files.into_iter().find(|(path, _)| path == "hydrator.metadata")?;
+        let metadata: serde_json::Value = serde_json::from_str(&text).unwrap();
+        metadata["drySha"].as_str().map(String::from)
+    }
+
     /// The person has both branches as they are on the server.
     fn look(&self) {
         for branch in [REVIEW, PROPOSAL] {
@@ -136,11 +144,14 @@ async fn a_merge_of_any_kind_is_the_approval_and_nothing_is_published_before() {
     office.published(&u64::MAX.to_string()).await;
     assert_eq!(office.approved_by(), "A person <person@example.org>");
     office.gone().await;
+    let mut deployed = office.leads.checkout.git(&["rev-parse", "HEAD"]).trim().to_owned();
     for (number, how) in ["squash", "rebase", "fast-forward"].into_iter().enumerate() {
         let (word, before) = (number.to_string(), office.says());
         let revision = revise(&office.leads, number as u64);
         office.proposed(&word, "").await;
         assert_eq!(office.says(), before, "an update waits, too");
+        assert_eq!(office.hydrated(PROPOSAL).as_ref(), Some(&revision));
+        assert_eq!(office.hydrated(REVIEW), Some(std::mem::replace(&mut deployed, revision.clone())));
         office.merge(how);
         office.published(&word).await;
         office.leads.published(&revision).await;

@@ -14,6 +14,7 @@ mod hanging;
 mod kind_clusters;
 mod lead;
 mod leaders;
+mod multicluster;
 mod partitions;
 mod recovery;
 mod sim;

@@ -30,8 +30,10 @@ pub struct Commit {
 /// *Guarantees:* the same draft gives the same id, on every machine that signs with the same key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitDraft {
-    /// The parent, whose files it keeps where `files` does not say otherwise.
+    /// The parent; without one it begins a history.
     pub base: Option<String>,
+    /// The commit whose files it keeps where `files` does not say otherwise; absent: the parent.
+    pub like: Option<String>,
     /// Files by path; `None` deletes a file or a whole folder, and empty folders vanish.
     pub files: BTreeMap<String, Option<Arc<[u8]>>>,
     pub message: String,
@@ -71,7 +73,8 @@ pub(crate) fn bytes(repository: &Repository, id: &str) -> Result<Vec<u8>, Error>
 
 pub(crate) fn write(repository: &Repository, draft: &CommitDraft, key: Option<&Key>) -> Result<Oid, Error> {
     let base = draft.base.as_deref().map(|id| find(repository, id)).transpose()?;
-    let before = base.as_ref().map(git2::Commit::tree).transpose()?;
+    let like = draft.like.as_deref().map(|id| find(repository, id)).transpose()?;
+    let before = like.as_ref().or(base.as_ref()).map(git2::Commit::tree).transpose()?;
     let mut root = Change::default();
     for (path, bytes) in &draft.files {
         root.at(path)?.file = Some(bytes.as_deref());
@@ -82,18 +85,6 @@ pub(crate) fn write(repository: &Repository, draft: &CommitDraft, key: Option<&K
     };
     let (tree, message) = (repository.find_tree(tree)?, &draft.message);
     commit(repository, &tree, base.as_ref(), message, draft.time_secs, key)
-}
-
-pub(crate) fn write_like(
-    repository: &Repository,
-    like: &str,
-    parent: Option<&str>,
-    message: &str,
-    time_secs: i64,
-    key: Option<&Key>,
-) -> Result<Oid, Error> {
-    let parent = parent.map(|id| find(repository, id)).transpose()?;
-    commit(repository, &find(repository, like)?.tree()?, parent.as_ref(), message, time_secs, key)
 }
 
 fn commit(

@@ -138,18 +138,6 @@ impl Mirror {
         self.noting_damage(commit::write(&self.repository, draft, self.key.as_ref())).map(|id| id.to_string())
     }
 
-    /// Writes a commit with the files of another one. Without a parent it begins a history.
-    pub fn write_like(
-        &self,
-        like: &str,
-        parent: Option<&str>,
-        message: &str,
-        time_secs: i64,
-    ) -> Result<String, Error> {
-        let id = commit::write_like(&self.repository, like, parent, message, time_secs, self.key.as_ref())?;
-        Ok(id.to_string())
-    }
-
     /// Moves a branch of the remote from `expected` (`None`: it must not exist) to `commit`, or not at all.
     ///
     /// *Guarantees:* an `Err` means that the remote has not acted.

@@ -20,6 +20,7 @@ mod init;
 mod lead;
 mod leads;
 mod log;
+mod multicluster;
 mod output;
 mod plan;
 mod raft;
@@ -41,7 +42,7 @@ struct Cli {
 enum Command {
     /// Make a new repository.
     Init(init::Args),
-    /// Take over an application that was written for another tool.
+    /// Take over what was written for another tool: applications, clusters.
     Import(import::Args),
     /// Check a repository, folders or files.
     Validate(validate::Args),
@@ -69,7 +70,7 @@ enum Command {
     Events(events::Args),
     /// Show every decision, and whether the deploy branch agrees.
     Log(log::Args),
-    /// Write the Snapshot of a running lead.
+    /// Write the Snapshot of a running lead, or what other tools read of it.
     Export(export::Args),
     /// Print the JSON Schema of a kind.
     Schema(schema::Args),

@@ -159,7 +159,8 @@ fn origin(mirror: &Mirror, tip: Commit) -> Result<Option<Origin>, qonnect_git::E
 fn write(mirror: &Mirror, draft: Draft) -> Event {
     let Draft { intent, base, files, message, time, .. } = draft;
     let subject = message.lines().next().unwrap_or_default().to_owned();
-    match mirror.write_commit(&CommitDraft { base, files, message, time_secs: time.as_second() }) {
+    let time_secs = time.as_second();
+    match mirror.write_commit(&CommitDraft { base, like: None, files, message, time_secs }) {
         Ok(commit) => {
             tracing::debug!(commit, subject, "a decision is written");
             Event::Written { intent, commit }

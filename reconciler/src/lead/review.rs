@@ -1,14 +1,20 @@
 //! The review branches, in the clone of the deploy branch: read, written, and brought to the remote.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use qonnect_core::decision::Draft;
+use qonnect_core::decision::{Draft, Trailers};
 use qonnect_core::lead::{Ask, Pushed, Told};
 use qonnect_core::review::{Pair, Place};
 use qonnect_git::{CommitDraft, Depth, Error, Mirror, OURS};
 use qonnect_schema::documents::fleet::Branches;
 
 use super::deploy::{DEADLINE, outcome};
+
+/// The file of a hydrated branch, at its root.
+const HYDRATED: &str = "hydrator.metadata";
+/// Leaderships in a row that decided nothing; far more than there ever were.
+const BARRIERS_MAX: usize = 1_000;
 
 pub(super) fn carry_out(mirror: &mut Mirror, ask: Ask) -> Told {
     match ask {
@@ -61,22 +67,44 @@ fn place(mirror: &mut Mirror, branch: &str, asks: &BTreeSet<String>) -> Result<O
 fn write(mirror: &Mirror, draft: Draft, message: String, review: Option<&str>) -> Result<Told, Error> {
     let deployed = draft.base.unwrap_or_default();
     let time_secs = draft.time.as_second();
-    let tree = mirror.commit(&deployed)?.tree;
-    let follows = match review {
-        Some(review) => mirror.commit(review)?.tree == tree,
-        None => false,
+    let follows = CommitDraft {
+        base: review.map(str::to_owned),
+        like: Some(deployed.clone()),
+        files: revision(mirror, &deployed)?.map(|revision| hydrated(&revision)).into_iter().collect(),
+        message: format!("follow the deploy branch\n\nQonnect-Deployed: {deployed}\n"),
+        time_secs,
     };
-    let review = match review.filter(|_| follows) {
-        Some(review) => review.to_owned(),
-        None => {
-            let message = format!("follow the deploy branch\n\nQonnect-Deployed: {deployed}\n");
-            mirror.write_like(&deployed, review, &message, time_secs)?
-        }
+    let follows = mirror.write_commit(&follows)?;
+    let review = match review {
+        Some(review) if mirror.commit(review)?.tree == mirror.commit(&follows)?.tree => review.to_owned(),
+        _ => follows,
     };
-    let proposal = CommitDraft { base: Some(review.clone()), files: draft.files, message, time_secs };
+    let files = draft.files.into_iter().chain([hydrated(&draft.revision)]).collect();
+    let proposal = CommitDraft { base: Some(review.clone()), like: None, files, message, time_secs };
     let commit = mirror.write_commit(&proposal)?;
     let tree = mirror.commit(&commit)?.tree;
     Ok(Told::Written { review, commit, tree })
+}
+
+/// Says which commit of the spec branch the files are made from, where Argo CD's hydrator says it: by this the GitOps
+/// Promoter compares the branches of a pair.
+fn hydrated(revision: &str) -> (String, Option<Arc<[u8]>>) {
+    let text = format!("{}\n", serde_json::json!({"drySha": revision}));
+    (HYDRATED.into(), Some(text.into_bytes().into()))
+}
+
+/// The commit of the spec branch that is deployed; barriers name none, and stand for what is below them.
+fn revision(mirror: &Mirror, deployed: &str) -> Result<Option<String>, Error> {
+    let mut commit = mirror.commit(deployed)?;
+    for _ in 0..BARRIERS_MAX {
+        let trailers = Trailers::parse(&commit.message);
+        if let Some(trailers) = trailers.filter(|trailers| !trailers.revision.is_empty()) {
+            return Ok(Some(trailers.revision));
+        }
+        let Some(parent) = commit.parents.first() else { break };
+        commit = mirror.commit(parent)?;
+    }
+    Ok(None)
 }
 
 /// The review branch first: without it the proposal would be one onto something else.

@@ -38,6 +38,7 @@ fn the_same_draft_has_the_id_that_git_gives_it() {
     let server = servers::local();
     let draft = CommitDraft {
         base: None,
+        like: None,
         files: files(&[("a/b.yaml", "b\n"), ("a.yaml", "a\n")]),
         message: "subject\n\nQonnect-Epoch: 1.2.3\n".into(),
         time_secs: 1_800_000_000,

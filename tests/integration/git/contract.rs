@@ -47,6 +47,7 @@ pub(super) fn files(files: &[(&str, &str)]) -> BTreeMap<String, Option<Arc<[u8]>
 pub(super) fn commit(mirror: &Mirror, base: Option<&str>, path: &str, text: &str) -> String {
     let draft = CommitDraft {
         base: base.map(str::to_owned),
+        like: None,
         files: files(&[(path, text)]),
         message: format!("write {path}\n"),
         time_secs: 1_800_000_000,
@@ -68,7 +69,9 @@ fn a_branch_is_swapped_for_what_does_not_descend_from_it(server: &Server) {
     published(&mut mirror, &base, None);
     let ours = commit(&mirror, Some(&base), "a", "2");
     published(&mut mirror, &ours, Some(&base));
-    let anew = mirror.write_like(&base, None, "begin again", 1).unwrap();
+    let begun =
+        CommitDraft { like: Some(base.clone()), message: "begin again".into(), ..CommitDraft::default() };
+    let anew = mirror.write_commit(&begun).unwrap();
     let refused = mirror.publish("deploy", &anew, Some(&ours), PATIENCE);
     assert!(matches!(refused, Err(Error::NotDescendant { .. })), "{refused:?}");
     assert_eq!(mirror.swap("deploy", Some(&anew), Some(&ours), PATIENCE).unwrap(), Push::Published);

@@ -12,15 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use qonnect_schema::documents::application::{Component, Dependency, Expose, Objectives};
 use qonnect_schema::validate::is_dns_label;
-use qonnect_schema::yaml::{self, Dialect, Limits};
+use qonnect_schema::yaml::{self, Limits};
 use qonnect_schema::{Application, ApplicationSpec};
 use serde_json::Value;
 
 use super::parts::{Part, parts};
 use super::routes;
+use super::source::Source;
 
 pub(super) const TIERS: [&str; 3] = ["cloud", "fog", "edge"];
 
@@ -29,12 +30,6 @@ const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
 
 /// Below it the original counts a weight as absent; where all are, as one each.
 const WEIGHT_MIN: f64 = 0.1;
-
-/// A file as it was read.
-pub(super) struct Source {
-    pub(super) file: String,
-    pub(super) bytes: Vec<u8>,
-}
 
 /// An application of ours.
 pub(super) struct Imported {
@@ -63,7 +58,7 @@ pub(super) fn import(
     taken: &BTreeSet<u16>,
 ) -> anyhow::Result<Imported> {
     let mut notes = Vec::new();
-    let mut documents = application.documents()?;
+    let mut documents = objects(application)?;
     ensure!(documents.len() == 1, "{} holds {} documents; one is read", application.file, documents.len());
     let document = documents.remove(0);
     let name = named(application, &document)?;
@@ -74,7 +69,7 @@ pub(super) fn import(
     for (tier, source) in tiers {
         let stem = Path::new(&source.file).file_stem().and_then(|stem| stem.to_str()).unwrap_or(tier);
         let (ingresses, objects): (Vec<_>, Vec<_>) =
-            source.documents()?.into_iter().partition(|object| object["kind"] == "Ingress");
+            objects(source)?.into_iter().partition(|object| object["kind"] == "Ingress");
         routes.extend(ingresses.iter().flat_map(|ingress| routes::of(tier, ingress)));
         all.extend(parts(tier, stem, objects));
     }
@@ -106,29 +101,18 @@ pub(super) fn import(
     Ok(Imported { name, files, notes })
 }
 
-impl Source {
-    fn documents(&self) -> anyhow::Result<Vec<Value>> {
-        let (documents, faults) = yaml::parse(&self.bytes, Dialect::Kubernetes, &Limits::DEFAULT);
-        if let Some(fault) = faults.first() {
-            let before = self.bytes.get(..fault.range.start).unwrap_or_default();
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            bail!("{}:{line}: {}", self.file, fault.message);
-        }
-        let documents =
-            documents.into_iter().map(yaml::Node::into_value).filter(|document| !document.is_null());
-        documents.map(|document| self.object(document)).collect()
-    }
-
-    fn object(&self, document: Value) -> anyhow::Result<Value> {
-        let said =
-            |pointer| document.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-        ensure!(
-            said("/kind") && said("/metadata/name"),
-            "{} holds a document without `kind` or `metadata.name`",
-            self.file
-        );
-        Ok(document)
-    }
+/// Its documents, each of which says what it is.
+fn objects(source: &Source) -> anyhow::Result<Vec<Value>> {
+    let documents = source.documents(&Limits::DEFAULT)?;
+    let said = |document: &Value, pointer| {
+        document.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+    };
+    ensure!(
+        documents.iter().all(|document| said(document, "/kind") && said(document, "/metadata/name")),
+        "{} holds a document without `kind` or `metadata.name`",
+        source.file
+    );
+    Ok(documents)
 }
 
 fn named(source: &Source, document: &Value) -> anyhow::Result<String> {

@@ -93,7 +93,7 @@ fn shop(cloud: &str) -> anyhow::Result<Imported> {
 }
 
 fn objects(imported: &Imported, file: &str) -> Vec<Value> {
-    source(file, &imported.files[file]).documents().unwrap()
+    source(file, &imported.files[file]).documents(&Limits::DEFAULT).unwrap()
 }
 
 #[test]
