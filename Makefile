@@ -29,9 +29,10 @@ soak: ## The same with far larger numbers: hours
 		$(CARGO) test --workspace --locked --test integration -- leaders partitions
 	$(CARGO) test --workspace --locked --test soak
 
-setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows
+setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows, what GitHub says of itself
 	tests/control-plane/install.sh
 	tests/tidy/install.sh
+	tests/github/install.sh
 
 check: ## While you write
 	$(CARGO) clippy --workspace --all-targets

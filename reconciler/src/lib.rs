@@ -14,6 +14,7 @@ mod tls;
 
 pub mod sim;
 
+pub mod forge;
 pub mod git_server;
 
 pub mod demo;

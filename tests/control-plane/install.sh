@@ -53,6 +53,7 @@ has() {
     shellcheck) command -v shellcheck ;;
     util-linux) command -v setpriv ;;
     python3-venv) python3 -c 'import ensurepip, venv' ;;
+    npm) command -v npm ;;
     prometheus) command -v promtool ;;
     curl) command -v curl ;;
     xz-utils) command -v xz ;;
@@ -195,7 +196,7 @@ build() {
 
 # --------------------------------------------------------------------------------------------------------- main
 
-needed=(curl etcd-server git iproute2 jq openssh-client openssh-server prometheus python3-venv shellcheck util-linux)
+needed=(curl etcd-server git iproute2 jq npm openssh-client openssh-server prometheus python3-venv shellcheck util-linux)
 
 if [ "${1:-}" = --check ]; then
     mapfile -t missing < <(missing_of "${needed[@]}")

@@ -39,6 +39,7 @@ struct Lead {
     server: Server,
     client: Client,
     fetch: Arc<Notify>,
+    review: Arc<Notify>,
     _revision: watch::Sender<Option<Arc<Revision>>>,
 }
 
@@ -52,19 +53,21 @@ impl Lead {
         let mut leadership = consensus.leadership();
         tokio::time::timeout(PATIENCE, leadership.wait_for(Option::is_some)).await.unwrap().unwrap();
         let (keep, revision) = watch::channel(Some(Arc::new(fleet(lease))));
-        let (fetch, liveness) = (Arc::new(Notify::new()), Arc::new(Liveness::default()));
+        let (fetch, review) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let liveness = Arc::new(Liveness::default());
         let (counter, counted, seen) = (liveness.clone(), consensus.clone(), revision.clone());
         tokio::spawn(async move { counter.run(counted, seen).await });
         let parts = Parts {
             consensus: consensus.clone(),
             revision,
             fetch: fetch.clone(),
+            review: review.clone(),
             liveness,
             relay: Relay::default(),
         };
         let server = api::serve(&config, parts).await.unwrap();
         let client = Client::new(&Options { leads: vec![server.url()], ..options.clone() }).unwrap();
-        Self { consensus, server, client, fetch, _revision: keep }
+        Self { consensus, server, client, fetch, review, _revision: keep }
     }
 
     async fn register(&self, cluster: &str, incarnation: u64) -> Result<Grant, Error> {

@@ -8,6 +8,8 @@ use qonnect_tests::world::DEPLOY;
 
 use crate::leaders::{add_application, revise};
 
+mod forge;
+
 const REVIEW: &str = "qonnect/review";
 const PROPOSAL: &str = "qonnect/review-next";
 
@@ -20,8 +22,13 @@ struct Office {
 impl Office {
     /// The first placement is proposed.
     async fn open(name: &str, count: usize) -> Self {
-        let mut leads = Leads::new(name, count);
-        leads.checkout.edit("fleet.yaml", "spec:\n", "spec:\n  approval: {}\n");
+        Self::of(Leads::new(name, count)).await
+    }
+
+    async fn of(mut leads: Leads) -> Self {
+        if !leads.checkout.read("fleet.yaml").contains("approval:") {
+            leads.checkout.edit("fleet.yaml", "spec:\n", "spec:\n  approval: {}\n");
+        }
         add_application(&leads);
         leads.start_all().await;
         let person = Checkout::new(leads.host.url());
@@ -293,4 +300,20 @@ async fn approval_is_switched_off_by_what_is_approved_and_only_then() {
     revise(&office.leads, 2);
     office.published("2").await;
     assert_eq!(office.leads.checkout.tip(PROPOSAL), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_is_seen_at_once_where_the_host_tells_of_it() {
+    let mut leads = Leads::new("told", 3);
+    // Nobody who polls would see it in time.
+    leads.config["repository"]["poll"] = "1h".into();
+    let mut office = Office::of(leads).await;
+    office.proposed(&u64::MAX.to_string(), "").await;
+    let leader = office.leads.leader().await;
+    let follower = office.leads.names().into_iter().find(|name| *name != leader).unwrap();
+    office.leads.host.tell(&format!("{}/hooks/git", office.leads.url(&follower)));
+    office.merge("merge");
+    office.published(&u64::MAX.to_string()).await;
+    office.leads.kill(&follower);
+    office.gone().await;
 }

@@ -38,6 +38,8 @@ pub struct Leads {
     network: Option<Network>,
     /// Between them and the Git server: leads with networks of their own cannot reach loopback here.
     git: Option<Proxy>,
+    /// What their configuration says beside where they are.
+    pub config: Value,
     running: BTreeMap<String, Process>,
 }
 
@@ -63,7 +65,8 @@ impl Leads {
             })
         });
         let (peers, running) = (peers.collect(), BTreeMap::new());
-        Self { peers, folder, host, checkout, secured: false, network: None, git: None, running }
+        let config = json!({"repository": {"branch": "main", "poll": "1s"}});
+        Self { peers, folder, host, checkout, secured: false, network: None, git: None, config, running }
     }
 
     /// As [`Self::new`], with certificates between the leads.
@@ -118,6 +121,11 @@ impl Leads {
         self.network.as_ref().expect("these leads are apart")
     }
 
+    /// The repository that people and leads push to, on this disk.
+    pub fn repository_folder(&self) -> PathBuf {
+        self.folder.join("repositories/fleet.git")
+    }
+
     pub fn certs(&self) -> PathBuf {
         self.folder.join("certs")
     }
@@ -151,9 +159,10 @@ impl Leads {
 
     /// Starts a lead, or starts it again on what it left behind.
     pub fn start(&mut self, name: &str) {
-        let repository = json!({"url": self.repository(), "branch": "main", "poll": "1s"});
-        let mut config =
-            json!({"data": self.folder.join("${name}"), "repository": repository, "peers": self.peers});
+        let mut config = self.config.clone();
+        config["data"] = json!(self.folder.join("${name}"));
+        config["repository"]["url"] = json!(self.repository());
+        config["peers"] = json!(self.peers);
         if self.secured {
             config["peerTls"] = json!({
                 "certificate": self.certs().join("${name}.pem"), "key": self.certs().join("${name}.key"),

@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod kubelet;
 
 pub mod git;
+pub mod github;
 
 pub mod dice;
 pub mod metrics;

@@ -31,6 +31,13 @@ pub fn python(name: &str) -> PathBuf {
     program
 }
 
+/// A file of `tests/github/packages.txt`. Panics with the way out if it is missing.
+pub fn github(name: &str) -> PathBuf {
+    let file = cache().join("github").join(name);
+    assert!(file.is_file(), "there is no {}; `make setup` fetches it", file.display());
+    file
+}
+
 /// Cargo does not build the programs of other packages for a test: one would try yesterday's, or none.
 fn built(name: &str, sources: &[&str]) -> PathBuf {
     let program = folder::programs().join(name);

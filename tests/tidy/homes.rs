@@ -3,10 +3,11 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
+    ("octocrab", &["reconciler/src/forge/door.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),

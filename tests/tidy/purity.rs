@@ -7,7 +7,7 @@ const PURE: [&str; 3] = ["qonnect-schema", "qonnect-core", "qonnect-agent-core"]
 const PURE_SOURCES: [&str; 3] = ["schema/src/", "reconciler/core/src/", "agent/core/src/"];
 
 /// What a pure crate may be built on.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 13] = [
     "qonnect-schema",
     "serde",
     "serde_json",
@@ -18,6 +18,7 @@ const ALLOWED: [&str; 12] = [
     "jiff",
     "cronexpr",
     "sha2",
+    "similar",
     "hex",
     "thiserror",
 ];

@@ -5,6 +5,7 @@
 //! Command ─▶ knowledge::Knowledge::apply                     Event ─▶ lead::Lead::step ─▶ Effects
 //! ```
 
+pub mod forge;
 pub mod hold;
 
 pub mod placement;

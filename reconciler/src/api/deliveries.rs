@@ -1,6 +1,7 @@
 //! Deliveries of GitHub's webhooks: each is held against a secret, and counts once.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,12 +10,16 @@ use aws_lc_rs::hmac;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Deserialize;
+use qonnect_schema::documents::fleet::Branches;
 use tokio::sync::{Semaphore, watch};
 
+use self::payload::Payload;
 use super::Error;
 use super::problem::Refusal;
+use crate::forge::full_name;
 use crate::tls::reload;
+
+mod payload;
 
 /// What GitHub sends at most.
 const BODY_BYTES_MAX: usize = 25 << 20;
@@ -65,17 +70,28 @@ impl Seen {
     }
 }
 
-/// The part of a push that counts.
-#[derive(Debug, Deserialize)]
-struct Push {
-    #[serde(rename = "ref")]
-    reference: String,
-    repository: Repository,
+/// What a signed delivery says.
+pub(super) enum News {
+    Moved(Branch),
+    /// Why it makes nobody look.
+    Nothing(String),
 }
 
-#[derive(Debug, Deserialize)]
-struct Repository {
-    full_name: String,
+/// Where something has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    Spec,
+    /// One of the two, or the pull request between them.
+    Review,
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spec => "the spec branch",
+            Self::Review => "what people did with the proposal",
+        })
+    }
 }
 
 impl Deliveries {
@@ -92,8 +108,8 @@ impl Deliveries {
         };
         Ok(Self {
             secret: reload::follow(vec![github.secret.clone()], read)?,
-            repository: name_in(&github.repository),
-            branch: format!("refs/heads/{}", github.branch),
+            repository: full_name(&github.repository).unwrap_or_default(),
+            branch: github.branch.clone(),
             bodies: Semaphore::new(BODIES_AT_ONCE_MAX),
             seen: Mutex::default(),
         })
@@ -126,30 +142,43 @@ impl Deliveries {
         hmac::verify(&self.secret.borrow(), body, &signature).is_ok()
     }
 
-    /// Why a signed delivery makes nobody look; `None` if it does.
-    pub(super) fn irrelevant(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<String>, Refusal> {
+    /// Where a signed delivery makes leads look; these are the branches beside the one that is watched.
+    pub(super) fn news(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        branches: &Branches,
+    ) -> Result<News, Refusal> {
         let bad = |what: &str| Refusal::new(StatusCode::BAD_REQUEST, "BadDelivery", what);
         let header = |name: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.ok_or_else(|| bad(&format!("the header {name} is missing; GitHub sends it")))
         };
         let (delivery, event) = (header("x-github-delivery")?, header("x-github-event")?);
-        if event != "push" {
-            return Ok(Some(format!("`{event}` is no push")));
+        if !payload::counts(event) {
+            return Ok(News::Nothing(format!("`{event}` moves no branch")));
         }
         let form = header("content-type")?.starts_with("application/x-www-form-urlencoded");
         if form {
             return Err(bad("set the content type of the webhook to application/json"));
         }
-        let push: Push = serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
-        if !name_in(&push.repository.full_name).eq_ignore_ascii_case(&self.repository) {
-            return Ok(Some(format!("{} is not the repository of this lead", push.repository.full_name)));
+        let payload: Payload = serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
+        let repository = payload.repository();
+        if !repository.eq_ignore_ascii_case(&self.repository) {
+            return Ok(News::Nothing(format!("{repository} is not the repository of this lead")));
         }
-        if push.reference != self.branch {
-            return Ok(Some(format!("{} is not the spec branch", push.reference)));
+        let Some(moved) = payload.branch() else { return Ok(News::Nothing("it is about no branch".into())) };
+        let branch = if moved == self.branch {
+            Branch::Spec
+        } else if moved == branches.review || moved == branches.proposal() {
+            Branch::Review
+        } else {
+            return Ok(News::Nothing(format!("{moved} is neither the spec branch nor one of review")));
+        };
+        if marks(headers).any(|mark| self.seen().known.contains(mark)) {
+            return Ok(News::Nothing(format!("delivery {delivery} was here before")));
         }
-        let known = marks(headers).any(|mark| self.seen().known.contains(mark));
-        Ok(known.then(|| format!("delivery {delivery} was here before")))
+        Ok(News::Moved(branch))
     }
 
     /// It was acted upon; before that it may come again.
@@ -168,29 +197,9 @@ fn marks(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     ["x-github-delivery", "x-hub-signature-256"].into_iter().filter_map(value)
 }
 
-/// `OWNER/NAME`: what the URLs of a repository over https and ssh have in common.
-fn name_in(url: &str) -> String {
-    let path = url.trim_end_matches('/').trim_end_matches(".git");
-    let mut names = path.rsplit(['/', ':']);
-    let (name, owner) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-    format!("{owner}/{name}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_of_one_repository_have_one_name() {
-        for url in [
-            "https://github.com/octo/fleet.git",
-            "https://github.com/octo/fleet/",
-            "git@github.com:octo/fleet.git",
-            "ssh://git@ssh.github.com:443/octo/fleet",
-        ] {
-            assert_eq!(name_in(url), "octo/fleet", "{url}");
-        }
-    }
 
     #[test]
     fn a_delivery_is_known_until_many_others_came() {

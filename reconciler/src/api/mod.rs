@@ -73,6 +73,8 @@ pub struct Parts {
     pub revision: watch::Receiver<Option<Arc<Revision>>>,
     /// Somebody says that the spec branch has moved.
     pub fetch: Arc<Notify>,
+    /// Or that people have done something about a proposal.
+    pub review: Arc<Notify>,
     pub liveness: Arc<Liveness>,
     pub relay: Relay,
 }

@@ -49,6 +49,8 @@ pub enum Note {
     Heard(BTreeMap<String, u64>),
     /// Somebody says that the spec branch has moved.
     SpecMoved,
+    /// Or that people have done something about a proposal.
+    ReviewMoved,
 }
 
 /// Notes of followers that wait here; those that find no room are said again.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{self, Github, Tls};
 use crate::consensus::{Group, Peer, PeerTls, Timers};
+use crate::forge;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -40,6 +41,9 @@ pub struct Config {
     pub peer_tls: Option<PeerTls>,
     #[serde(default)]
     pub timers: Timers,
+    /// Where people see what they are asked; absent: in Git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<forge::Config>,
 }
 
 /// What the file says itself, where `peers` may say it instead.
@@ -104,6 +108,8 @@ pub enum Error {
     NotAPeer(String),
     #[error("`peers` says that `{name}` is node {peer}, `node` says {node}: remove `node`")]
     TwoNodes { name: String, node: u64, peer: u64 },
+    #[error(transparent)]
+    Forge(#[from] forge::ConfigError),
     #[error("`{0}` is no address: expected HOST:PORT, and http(s)://HOST:PORT for `api`")]
     Address(String),
 }
@@ -130,6 +136,9 @@ impl Config {
         config.repository.url = repository.unwrap_or(config.repository.url);
         config.repository.branch = branch.unwrap_or(config.repository.branch);
         config.name_paths();
+        if let Some(forge) = &mut config.forge {
+            forge.complete(&config.repository.url)?;
+        }
         config.check()?;
         Ok(config)
     }
@@ -194,6 +203,7 @@ impl Config {
             peer_listen: None,
             peer_tls: None,
             timers: Timers::default(),
+            forge: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use qonnect_core::forge::Wanted;
 use qonnect_core::knowledge::Change;
 use qonnect_core::lead::{Effect, Event};
 use qonnect_schema::revision::Revision;
@@ -16,6 +17,7 @@ use super::propose::Proposal;
 use super::run::Events;
 use super::{deploy, spec};
 use crate::consensus::{Consensus, Leadership};
+use crate::forge;
 
 /// Where effects go.
 pub(super) struct Effects {
@@ -26,6 +28,8 @@ pub(super) struct Effects {
     pub(super) spec: mpsc::Sender<spec::Work>,
     pub(super) fetch: Arc<Notify>,
     pub(super) proposals: queue::UnboundedSender<Proposal>,
+    /// Absent: Git says it all.
+    pub(super) forge: Option<watch::Sender<Option<forge::Order>>>,
     pub(super) revision: watch::Sender<Option<Arc<Revision>>>,
     pub(super) term: Option<Term>,
     pub(super) alarm: Option<JoinHandle<()>>,
@@ -74,6 +78,7 @@ impl Effects {
             Effect::Push { branch, intent, commit, base } => {
                 self.later(Duration::ZERO, deploy::Work::Push { branch, intent, commit, base })?;
             }
+            Effect::Forge(wanted) => self.show(wanted),
             Effect::WakeAt(at) => self.wake(at),
         }
         Ok(())
@@ -82,6 +87,12 @@ impl Effects {
     fn propose(&self, change: Change) -> Result<(), Gone> {
         let Some(Term { leadership, .. }) = self.term else { return Ok(()) };
         self.proposals.send(Proposal { leadership, change }).map_err(|_| Gone)
+    }
+
+    fn show(&self, wanted: Arc<Wanted>) {
+        if let (Some(forge), Some(Term { end, .. })) = (&self.forge, &self.term) {
+            forge.send_replace(Some(forge::Order { wanted, end: end.clone() }));
+        }
     }
 
     fn later(&self, after: Duration, work: deploy::Work) -> Result<(), Gone> {

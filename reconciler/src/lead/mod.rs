@@ -14,6 +14,7 @@ pub use config::Config;
 
 mod effects;
 
+mod shown;
 mod spec;
 
 mod deploy;

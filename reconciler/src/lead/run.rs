@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::knowledge::{Answer, Change};
-use qonnect_core::lead::{Effect, Event, Lead as Core};
+use qonnect_core::lead::{Effect, Event, Lead as Core, Told};
 use qonnect_git::signature::Key;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, oneshot, watch};
@@ -20,7 +20,7 @@ use super::config::Config;
 use super::effects::{Effects, Gone, Term};
 use super::liveness::Liveness;
 use super::relay::Relay;
-use super::{deploy, notes, propose, spec, watch as watching};
+use super::{deploy, notes, propose, shown, spec, watch as watching};
 use crate::api;
 use crate::consensus::{self, Consensus, Leadership};
 
@@ -85,12 +85,15 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let (deploy, spec) = opened.await.context("a thread ended early")??;
 
     let (revision, shown) = watch::channel(None);
-    let fetch = Arc::new(Notify::new());
+    let (fetch, review) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    // Of the forge, which looks by itself.
+    let shows = Arc::new(Notify::new());
     let liveness = Arc::new(Liveness::default());
     let parts = api::Parts {
         consensus: consensus.clone(),
         revision: shown.clone(),
         fetch: fetch.clone(),
+        review: review.clone(),
         liveness: liveness.clone(),
         relay: Relay(deploy.clone()),
     };
@@ -100,8 +103,8 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let poll = config.repository.poll.as_duration();
     let mut tasks = JoinSet::new();
     tasks.spawn(propose::run(consensus.clone(), proposed, events.clone()));
-    tasks.spawn(follow(consensus.clone(), events.clone(), poll));
-    tasks.spawn(notes::run(consensus.clone(), liveness.clone(), fetch.clone()));
+    tasks.spawn(follow(consensus.clone(), events.clone(), poll, review.clone(), shows.clone()));
+    tasks.spawn(notes::run(consensus.clone(), liveness.clone(), fetch.clone(), review));
     tasks.spawn(watching::run(spec.clone(), consensus.clone(), fetch.clone(), poll));
     let for_liveness = consensus.clone();
     tasks.spawn(async move { liveness.run(for_liveness, shown).await });
@@ -112,6 +115,14 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
             std::future::pending::<()>().await;
         });
     }
+    let forge = config.forge.clone().map(|forge| {
+        let (orders, ordered) = watch::channel(None);
+        let (words, said) = queue::unbounded_channel();
+        tasks.spawn(crate::forge::run(forge, ordered, shows, poll, words));
+        tasks.spawn(shown::run(said, consensus.clone(), events.clone()));
+        orders
+    });
+    let shows_people = forge.is_some();
     let effects = Effects {
         runtime: Handle::current(),
         consensus: consensus.clone(),
@@ -120,6 +131,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         spec,
         fetch,
         proposals,
+        forge,
         revision,
         term: None,
         alarm: None,
@@ -128,7 +140,8 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let body = move || {
         // Dropped however the core ends.
         let _ended: oneshot::Sender<()> = ended;
-        decide(&inputs, effects);
+        let core = if shows_people { Core::with_forge() } else { Core::default() };
+        decide(core, &inputs, effects);
     };
     let core = thread::Builder::new().name("lead".into()).spawn(body).context("cannot start a thread")?;
     let api_url = server.url();
@@ -158,8 +171,7 @@ impl Lead {
 }
 
 /// The core: takes in what has come, then decides once. Planning may take long; nothing else waits for it.
-fn decide(inputs: &mpsc::Receiver<Input>, mut effects: Effects) {
-    let mut core = Core::default();
+fn decide(mut core: Core, inputs: &mpsc::Receiver<Input>, mut effects: Effects) {
     let mut batch = vec![Input::Event(Event::Knowledge(effects.consensus.knowledge()))];
     loop {
         for input in batch.drain(..) {
@@ -191,8 +203,15 @@ fn carry_out(effects: &mut Effects, wanted: Vec<Effect>) -> Result<(), Gone> {
     wanted.into_iter().try_for_each(|effect| effects.carry_out(effect))
 }
 
-/// Tells the core what the Knowledge Base knows, who leads, and when to look at the deploy branch.
-async fn follow(consensus: Consensus, events: Events, poll: Duration) {
+/// Tells the core what the Knowledge Base knows, who leads, and when to look at the deploy branch; at the review
+/// branches also when somebody says so.
+async fn follow(
+    consensus: Consensus,
+    events: Events,
+    poll: Duration,
+    review: Arc<Notify>,
+    shows: Arc<Notify>,
+) {
     let (mut knowledge, mut leadership) = (consensus.changes(), consensus.leadership());
     let _stop = StopOnDrop(events.clone());
     let mut led = None;
@@ -222,6 +241,10 @@ async fn follow(consensus: Consensus, events: Events, poll: Duration) {
             () = tokio::time::sleep_until(look) => {
                 look = Instant::now() + watching::spread(poll);
                 events.send(Event::Poll);
+            }
+            () = review.notified() => {
+                events.send(Event::Review(Told::Moved));
+                shows.notify_one();
             }
         }
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// By kind of decision. With `approval: {}`, all but failovers wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Approval {
     /// A component is placed where it did not run before, and ran nowhere else.
@@ -17,12 +17,47 @@ pub struct Approval {
     pub removal: Consent,
     /// A component leaves a cluster that is lost.
     pub failover: Consent,
+    /// What the pull request has, where the leads are given a forge to open one.
+    pub request: Request,
+}
+
+/// A pull request, beside what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Request {
+    #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
+    pub labels: Vec<String>,
+    /// Users who are asked to review it.
+    #[schemars(length(max = 15), inner(length(min = 1, max = 39)))]
+    pub reviewers: Vec<String>,
+    /// Teams of the organisation that are asked, by their short names.
+    #[schemars(length(max = 15), inner(length(min = 1, max = 100)))]
+    pub teams: Vec<String>,
+    /// Merged by the forge as soon as its rules for the review branch are met; absent: by a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_merge: Option<Merge>,
+}
+
+/// How the forge merges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Merge {
+    Merge,
+    Squash,
+    Rebase,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self { labels: vec!["qonnect".into()], reviewers: vec![], teams: vec![], auto_merge: None }
+    }
 }
 
 impl Default for Approval {
     fn default() -> Self {
         let asked = Consent::PullRequest;
-        Self { placement: asked, migration: asked, update: asked, removal: asked, failover: Consent::Auto }
+        let (failover, request) = (Consent::Auto, Request::default());
+        Self { placement: asked, migration: asked, update: asked, removal: asked, failover, request }
     }
 }
 

@@ -27,6 +27,7 @@ async fn beyond_loopback_it_starts_only_with_tls_and_tokens() {
     let parts = Parts {
         consensus: lead.consensus.clone(),
         revision,
+        review: Arc::default(),
         fetch: Arc::default(),
         liveness: Arc::default(),
         relay: Relay::default(),

@@ -125,6 +125,8 @@ impl World {
                 let pause = self.about(40);
                 self.after(pause, Call::ReadSpec { lead: number, life, epoch });
             }
+            // Nobody has a forge here.
+            Effect::Forge(_) => {}
             Effect::Show(revision) => self.leads[number].revision = Some(revision),
             Effect::ReadTip { branch: _, after, asks, expected } => {
                 let pause = after.as_millis() as Ms;

@@ -39,6 +39,10 @@ impl Deployed {
         Self { releases: releases.collect(), files, tip, time, foreign: true }
     }
 
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(|bytes| &**bytes)
+    }
+
     /// The tip after our own commit.
     pub fn advance(
         &mut self,

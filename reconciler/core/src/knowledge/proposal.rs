@@ -39,7 +39,7 @@ pub enum ProposalState {
     Offered,
     /// It was merged as it is: the same changes may be published.
     Approved { by: String },
-    /// Its branch was deleted: it is not offered again for the same revision.
+    /// Its branch was deleted or its pull request closed: it is not offered again for the same revision.
     Rejected,
     /// What people did is no approval; the changes are proposed again.
     Void,
@@ -103,8 +103,8 @@ impl Knowledge {
             }
             Reviewed::Rejected if proposal.is_open() => {
                 let message = format!(
-                    "{subject}: the branch of {short} was deleted; it is proposed again once the spec branch or what \
-                     it changes is another"
+                    "{subject}: the pull request of {short} was closed, or its branch deleted; it is proposed again \
+                     once the spec branch or what it changes is another"
                 );
                 (ProposalState::Rejected, Some((Warning, "Rejected", message)))
             }

@@ -48,7 +48,7 @@ impl Knowledge {
         components.iter().map(place).collect()
     }
 
-    fn is_ready(&self, cluster: &str, application: &str, component: &str) -> bool {
+    pub(crate) fn is_ready(&self, cluster: &str, application: &str, component: &str) -> bool {
         self.clusters.get(cluster).is_some_and(|state| {
             state.components.iter().any(|status| {
                 (status.application.as_str(), status.component.as_str()) == (application, component)

@@ -44,9 +44,19 @@ pub enum Ask {
 pub enum Told {
     Read(Box<Pair>),
     Unreadable,
-    Written { review: String, commit: String, tree: String },
+    Written {
+        review: String,
+        commit: String,
+        tree: String,
+    },
     NotWritten,
     Pushed(Pushed),
+    /// Somebody says that people have done something.
+    Moved,
+    /// People have closed the pull request of this commit, and have not merged it.
+    Closed {
+        commit: String,
+    },
 }
 
 /// Changes about which people are to be asked.
@@ -64,6 +74,8 @@ pub(super) struct Desk {
     stage: Stage,
     /// Something could not be done, and is tried at the next poll.
     again: bool,
+    /// People may have done something since the branches were read.
+    moved: bool,
     /// It is to be decided anew.
     due: bool,
     /// Why the server refused the last push.
@@ -96,7 +108,7 @@ impl Purpose {
 impl Desk {
     pub(super) fn new(epoch: Epoch) -> Self {
         let (branches, stage) = (Branches::default(), Stage::Idle);
-        Self { epoch, branches, stage, again: false, due: false, refused: None }
+        Self { epoch, branches, stage, again: false, moved: false, due: false, refused: None }
     }
 
     /// Whether something has become of a proposal, or could not be done; asked once.
@@ -129,8 +141,14 @@ impl Desk {
     /// Looks what people did.
     pub(super) fn poll(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         self.due |= std::mem::take(&mut self.again);
+        if !self.due {
+            self.look(knowledge, effects);
+        }
+    }
+
+    fn look(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         let waits = knowledge.proposal.as_deref().is_some_and(Proposal::is_open);
-        if waits && !self.due && matches!(self.stage, Stage::Idle) {
+        if waits && matches!(self.stage, Stage::Idle) {
             self.read(Purpose::Look, knowledge, effects);
         }
     }
@@ -206,8 +224,19 @@ impl Desk {
             }
             (Told::Pushed(result), Stage::Pushing(_) | Stage::Removing(_)) => self.failed(result, effects),
             (Told::Unreadable | Told::NotWritten, _) => self.again = true,
+            (Told::Closed { commit }, stage) => {
+                self.stage = stage;
+                let open = |proposal: &Proposal| proposal.commit == commit && proposal.is_open();
+                if knowledge.proposal.as_deref().is_some_and(open) {
+                    effects.push(reviewed(&commit, Reviewed::Rejected));
+                }
+            }
+            (Told::Moved, stage) => (self.moved, self.stage) = (true, stage),
             // Nobody waits for it any more.
             (_, stage) => self.stage = stage,
+        }
+        if matches!(self.stage, Stage::Idle) && std::mem::take(&mut self.moved) {
+            self.look(knowledge, effects);
         }
     }
 

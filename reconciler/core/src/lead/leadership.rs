@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use qonnect_schema::documents::approval::Class;
+use qonnect_schema::documents::approval::{Class, Request};
 use qonnect_schema::documents::fleet::Branches;
 use qonnect_schema::revision::Revision;
-use qonnect_schema::{Epoch, SnapshotSpec};
+use qonnect_schema::{Epoch, FleetSpec, SnapshotSpec};
 
+use super::board::{Asked as Text, Board};
 use super::desk::{Desk, Offer};
 use super::planning::Planning;
 use super::waiting::Approved;
@@ -20,10 +21,14 @@ use crate::placement::{self, Plan, Report};
 use crate::review::{self, Policy};
 use crate::rollout;
 
+/// Applications whose constraints a pull request weighs: each costs a look at every cluster.
+const EXPLAINED_MAX: usize = 10;
+
 #[derive(Debug)]
 pub(super) struct Leadership {
     pub(super) fence: Fence,
     pub(super) desk: Desk,
+    pub(super) board: Board,
     /// Something that decisions depend on has changed.
     pub(super) due: bool,
     /// What the last decision was made on.
@@ -49,17 +54,28 @@ impl<'a> Sources<'a> {
     }
 
     /// A commit that waits for people does not say where they are asked, unless nobody was asked before.
-    fn branches(&self) -> &'a Branches {
+    fn asking(&self) -> &'a FleetSpec {
         let asking = self.approved().filter(|approved| approved.revision.fleet.approval.is_some());
-        &asking.unwrap_or(self.newest).revision.fleet.branches
+        &asking.unwrap_or(self.newest).revision.fleet
+    }
+
+    fn branches(&self) -> &'a Branches {
+        &self.asking().branches
+    }
+
+    /// Who is asked, and how.
+    fn settings(&self) -> Request {
+        self.asking().approval.as_ref().map(|approval| approval.request.clone()).unwrap_or_default()
     }
 }
 
 impl Leadership {
-    pub(super) fn new(epoch: Epoch) -> Self {
+    /// `forge` says whether there is one that shows what people are asked.
+    pub(super) fn new(epoch: Epoch, forge: bool) -> Self {
         Self {
             fence: Fence::new(epoch),
             desk: Desk::new(epoch),
+            board: Board::new(forge),
             due: true,
             planned_on: Arc::default(),
             planning: Planning::default(),
@@ -95,6 +111,8 @@ impl Leadership {
         };
         let asks = draft.as_ref().is_some_and(|draft| policy.asks(draft, &newest.revision, approved));
         let report = asks.then(|| Report::new(&newest.revision, snapshot, plan));
+        let settled = draft.is_none().then_some(newest.revision.commit.as_str());
+        self.board.decided(sources.branches(), settled);
         effects.extend(wake.chain(self.planning.review()).min().map(Effect::WakeAt));
         match (draft, report) {
             (Some(draft), Some(report)) => {
@@ -146,11 +164,23 @@ impl Leadership {
                 effects.push(Effect::Propose(Change::Reviewed { commit: commit.clone(), reviewed }));
             }
             _ => {
-                let message = review::message(&asked, &id, &report, sources.branches());
+                let branches = sources.branches();
+                let message = review::message(&asked, &id, &report, branches);
+                if self.board.is_used() {
+                    let title = message.lines().next().unwrap_or_default().into();
+                    let (id, body) = (id.clone(), self.request(&asked, &report, branches));
+                    self.board.asks(Text { id, title, body, settings: sources.settings() });
+                }
                 let offer = Offer { id, draft: asked, message };
-                self.desk.offer(offer, sources.branches(), knowledge, effects);
+                self.desk.offer(offer, branches, knowledge, effects);
             }
         }
+    }
+
+    fn request(&mut self, asked: &Draft, report: &Report, branches: &Branches) -> String {
+        let names: BTreeSet<&str> = asked.changes.iter().map(|change| change.application.as_str()).collect();
+        let bindings = self.planning.bindings(names.into_iter().take(EXPLAINED_MAX));
+        review::request(asked, self.fence.deployed(), report, &bindings, branches)
     }
 
     /// The Knowledge Base has moved on.

@@ -23,9 +23,11 @@ use qonnect_schema::revision::Revision;
 use qonnect_schema::{Epoch, Origin};
 
 use crate::decision::{Deployed, Draft};
+use crate::forge::Wanted;
 use crate::hold::{Candidate, Effective};
 use crate::knowledge::{Change, Good, Intent, Knowledge};
 
+mod board;
 mod desk;
 mod fence;
 mod intents;
@@ -146,6 +148,8 @@ pub enum Effect {
         commit: String,
         base: Option<String>,
     },
+    /// What a forge is to show from now on.
+    Forge(Arc<Wanted>),
     WakeAt(Timestamp),
 }
 
@@ -170,6 +174,8 @@ pub struct Lead {
     /// The one at which it began to lead; eras that follow change nothing about that.
     begun: Option<Epoch>,
     leadership: Option<Leadership>,
+    /// Something shows people what they are asked.
+    forge: bool,
     effects: Vec<Effect>,
 }
 
@@ -191,6 +197,11 @@ impl Restoring {
 }
 
 impl Lead {
+    /// Has a forge show what people are asked, and what becomes of their commits.
+    pub fn with_forge() -> Self {
+        Self { forge: true, ..Self::default() }
+    }
+
     /// Takes one event in. Decisions wait for [`Self::decide`], so that events that come together cost one plan.
     pub fn observe(&mut self, event: Event) -> Vec<Effect> {
         match event {
@@ -274,12 +285,15 @@ impl Lead {
             }
             _ => {}
         }
+        if let Some(leadership) = &mut self.leadership {
+            leadership.board.show(&self.knowledge, &mut self.effects);
+        }
         std::mem::take(&mut self.effects)
     }
 
     fn begin(&mut self, epoch: Epoch) {
         (self.leads, self.begun) = (Some(epoch), Some(epoch));
-        self.leadership = Some(Leadership::new(epoch));
+        self.leadership = Some(Leadership::new(epoch, self.forge));
         // A verdict of an earlier leadership may never have reached the Knowledge Base.
         (self.judged, self.current) = (false, false);
         self.effects.push(Effect::ReadSpec(epoch));
@@ -316,7 +330,7 @@ impl Lead {
         let same = self.leads.filter(|epoch| (epoch.term, epoch.node) == (now.term, now.node));
         if same.is_some_and(|epoch| epoch < now || self.leadership.is_none()) {
             self.leads = Some(now);
-            self.leadership = Some(Leadership::new(now));
+            self.leadership = Some(Leadership::new(now, self.forge));
             self.judged = false;
         }
     }

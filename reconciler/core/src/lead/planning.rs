@@ -8,6 +8,7 @@ use qonnect_schema::SnapshotSpec;
 use qonnect_schema::revision::Revision;
 
 use crate::placement::{Plan, Planner, Touched};
+use crate::review::Bindings;
 
 /// How long after a change everything is planned from nothing once: what was left in peace may have a better place
 /// by now, and several changes that come together cost one such plan.
@@ -58,6 +59,18 @@ impl Planning {
         };
         let kept = self.kept.insert(kept);
         (&kept.plan, &kept.snapshot)
+    }
+
+    /// What keeps components of these applications from better clusters, in the plan that is kept.
+    pub(super) fn bindings<'a>(&mut self, applications: impl Iterator<Item = &'a str>) -> Bindings {
+        let Some(kept) = &mut self.kept else { return Bindings::new() };
+        let mut bindings = Bindings::new();
+        for name in applications {
+            let planned = kept.planner.explain(name).into_iter().flat_map(|plan| plan.components);
+            let bound = planned.filter(|(_, placed)| !placed.binding.is_empty());
+            bindings.extend(bound.map(|(component, placed)| (format!("{name}/{component}"), placed.binding)));
+        }
+        bindings
     }
 
     /// When to plan again though nothing happens.

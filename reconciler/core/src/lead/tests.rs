@@ -13,6 +13,7 @@ use crate::knowledge::{Command, Outcome};
 
 mod asking;
 mod recovery;
+mod showing;
 mod taking_over;
 
 const ONE: Epoch = Epoch { era: 0, term: 1, node: 1 };
@@ -36,6 +37,8 @@ struct Scene {
     /// The id that the next group of leads takes.
     group: &'static str,
     office: asking::Office,
+    /// What a forge was to show, the newest last.
+    shown: Vec<Arc<Wanted>>,
 }
 
 fn candidate(commit: &str, applications: &[&str]) -> Box<Candidate> {
@@ -100,6 +103,7 @@ impl Scene {
             drafts: BTreeMap::new(),
             group: "ours",
             office: asking::Office::default(),
+            shown: Vec::new(),
         }
     }
 
@@ -139,6 +143,7 @@ impl Scene {
             match self.effects.remove(0) {
                 Effect::Propose(change) => self.apply(change),
                 Effect::Show(_) | Effect::WakeAt(_) => {}
+                Effect::Forge(wanted) => self.shown.push(wanted),
                 Effect::ReadSpec(epoch) => self.on(Event::SpecRead(epoch)),
                 Effect::Restore(_) => {}
                 Effect::ReadApproved(good) => self.read_approved(good),

@@ -117,7 +117,7 @@ fn reach(draft: &Draft) -> String {
 fn answers(branches: &Branches) -> String {
     format!(
         "\nTo approve this, merge `{proposal}` into `{review}` as it is, by a merge commit, squashed or rebased. To refuse \
-         it, delete `{proposal}`. For anything else, change the spec branch: the proposal follows it. `qonnect explain \
+         it, close its pull request or delete `{proposal}`. For anything else, change the spec branch: the proposal follows it. `qonnect explain \
          APPLICATION/COMPONENT` weighs every cluster, `qonnect plan --what-if` asks for other worlds.\n",
         review = branches.review,
         proposal = branches.proposal(),
@@ -125,6 +125,6 @@ fn answers(branches: &Branches) -> String {
 }
 
 /// Fit for a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }

@@ -19,3 +19,6 @@ pub use pair::{Pair, Place, Standing, judge};
 
 mod body;
 pub use body::{body, message};
+
+mod request;
+pub use request::{Bindings, request};

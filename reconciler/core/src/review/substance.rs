@@ -28,7 +28,7 @@ pub fn substance(draft: &Draft) -> String {
     hex::encode(&hash.finalize()[..8])
 }
 
-fn is_rendered(path: &str) -> bool {
+pub(super) fn is_rendered(path: &str) -> bool {
     path.strip_prefix(layout::CLUSTERS).is_some_and(|rest| !rest.ends_with(&format!("/{}", layout::RELEASE)))
 }
 

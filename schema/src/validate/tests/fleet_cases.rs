@@ -71,6 +71,10 @@ pub(super) const FLEET_CASES: &[Case] = &[
         },
         &["error invalid-value fleet.yaml:4:96 /spec/maintenance/0/timeZone"],
     ),
+    (
+        |r| r.replace("fleet.yaml", "spec: {}", "spec: {approval: {request: {autoMerge: never}}}"),
+        &["error unknown-value fleet.yaml:4:40 /spec/approval/request/autoMerge"],
+    ),
     (|r| r.put("fleet.yaml", Entry::Link(b"x".as_slice().into())), &["error link fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yaml/fleet.yaml"), &["error wrong-place fleet.yaml/fleet.yaml"]),
     (|r| r.rename("fleet.yaml", "fleet.yml"), &["error wrong-place fleet.yml"]),

@@ -69,7 +69,7 @@ impl Office {
     }
 
     /// A person merges what stands there, and may change it on the way.
-    fn merge(&mut self, name: &str, edited: bool) {
+    pub(super) fn merge(&mut self, name: &str, edited: bool) {
         let proposal = self.pair.proposal.clone().unwrap();
         self.commit(name, Some(&proposal.commit));
         let tree = if edited { "another" } else { &proposal.tree };
@@ -82,7 +82,7 @@ fn place(commit: &str, tree: &str) -> Place {
 }
 
 /// With a second cluster, and people to be asked.
-fn asking(commit: &str, applications: &[&str], approval: Option<Approval>) -> Box<Candidate> {
+pub(super) fn asking(commit: &str, applications: &[&str], approval: Option<Approval>) -> Box<Candidate> {
     let mut asking = candidate(commit, applications);
     let mut other = asking.revision.clusters["fog"].clone();
     other.metadata.name = "other".into();
@@ -93,7 +93,7 @@ fn asking(commit: &str, applications: &[&str], approval: Option<Approval>) -> Bo
 }
 
 /// Other objects for the same components.
-fn updated(mut candidate: Box<Candidate>, word: &str) -> Box<Candidate> {
+pub(super) fn updated(mut candidate: Box<Candidate>, word: &str) -> Box<Candidate> {
     for source in candidate.revision.applications.values_mut() {
         let source = Arc::make_mut(source);
         for manifest in Arc::make_mut(&mut source.manifests).values_mut().flatten() {
@@ -104,7 +104,7 @@ fn updated(mut candidate: Box<Candidate>, word: &str) -> Box<Candidate> {
 }
 
 impl Scene {
-    fn push(&mut self, candidate: Box<Candidate>) {
+    pub(super) fn push(&mut self, candidate: Box<Candidate>) {
         self.office.revisions.insert(candidate.revision.commit.clone(), candidate.revision.clone());
         self.on(Event::Candidate(candidate));
         self.settle();
@@ -117,7 +117,7 @@ impl Scene {
         self.on(Event::Approved { good, effective });
     }
 
-    fn poll(&mut self) {
+    pub(super) fn poll(&mut self) {
         self.on(Event::Poll);
         self.settle();
     }
@@ -131,8 +131,8 @@ impl Scene {
     }
 
     /// The lead starts again, at a later epoch.
-    fn start_again(&mut self, newest: Box<Candidate>) {
-        self.lead = Lead::default();
+    pub(super) fn start_again(&mut self, newest: Box<Candidate>) {
+        self.lead = Lead { forge: self.lead.forge, ..Lead::default() };
         self.effects.clear();
         self.on(Event::Knowledge(Arc::new(self.knowledge.clone())));
         self.lead_at(TWO);
@@ -143,7 +143,7 @@ impl Scene {
         self.settle();
     }
 
-    fn state(&self) -> Option<ProposalState> {
+    pub(super) fn state(&self) -> Option<ProposalState> {
         self.knowledge.proposal.as_ref().map(|proposal| proposal.state.clone())
     }
 
@@ -343,10 +343,10 @@ fn a_commit_cannot_free_itself_of_approval() {
 fn only_the_kinds_that_were_asked_for_wait() {
     let approval = Approval { update: Consent::Auto, ..Approval::default() };
     let mut scene = approved();
-    scene.push(asking("r2", &["shop"], Some(approval)));
-    scene.push(updated(asking("r3", &["shop"], Some(approval)), "new"));
+    scene.push(asking("r2", &["shop"], Some(approval.clone())));
+    scene.push(updated(asking("r3", &["shop"], Some(approval.clone())), "new"));
     assert_eq!(scene.pushes[2..], ["render shop on fog"]);
-    scene.push(updated(asking("r4", &["shop", "bank"], Some(approval)), "new"));
+    scene.push(updated(asking("r4", &["shop", "bank"], Some(approval.clone())), "new"));
     assert_eq!(scene.pushes.len(), 3, "a new application waits");
     scene.push(asking("r5", &[], Some(approval)));
     assert_eq!(scene.pushes.len(), 3, "a removal waits");
