@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use qonnect_core::forge::{Link, PullRequest, State, Status, Wanted, Wish};
 use qonnect_schema::documents::approval::Merge;
 use qonnect_schema::documents::fleet::Branches;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answers::{Combined, Posted, Pull, Repository, Review};
 use super::config::Github as Config;
 use super::door::{Door, Error, Method};
 
@@ -60,66 +60,6 @@ pub(super) struct Found {
     pub(super) renamed: Option<String>,
     /// There is more to do after so long.
     pub(super) again: Option<Duration>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Repository {
-    full_name: String,
-    html_url: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Pull {
-    number: u64,
-    node_id: String,
-    state: String,
-    title: String,
-    body: Option<String>,
-    html_url: String,
-    merged_at: Option<String>,
-    head: Head,
-    labels: Vec<Label>,
-    requested_reviewers: Option<Vec<User>>,
-    requested_teams: Option<Vec<Team>>,
-    user: Option<User>,
-    auto_merge: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Head {
-    sha: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Label {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct User {
-    login: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Team {
-    slug: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Review {
-    user: Option<User>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Combined {
-    statuses: Vec<Posted>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Posted {
-    context: String,
-    state: String,
-    description: Option<String>,
 }
 
 impl Github {

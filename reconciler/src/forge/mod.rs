@@ -16,6 +16,7 @@ use qonnect_core::forge::Wanted;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+mod answers;
 mod config;
 mod door;
 mod github;
