@@ -55,6 +55,10 @@ impl Latency {
 }
 
 impl Span {
+    pub fn as_hours(self) -> f64 {
+        self.as_duration().as_secs_f64() / 3600.0
+    }
+
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs * 1000)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use qonnect_core::placement::Planner;
 use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::revision::Revision;
-use qonnect_tests::optima::{COUNT, Instance};
+use qonnect_tests::optima::{COUNT, Instance, WITHOUT_TRAFFIC};
 
 use crate::figures::Figures;
 use crate::scale;
@@ -19,13 +19,19 @@ pub(crate) fn measure(figures: &mut Figures) {
 }
 
 fn small(figures: &mut Figures) {
-    let names =
-        ["gap_small_median_pct", "gap_small_worst_pct", "gap_borda_median_pct", "gap_greedy_median_pct"];
+    let names = [
+        "gap_small_median_pct",
+        "gap_small_worst_pct",
+        "gap_borda_median_pct",
+        "gap_greedy_median_pct",
+        "gap_traffic_worst_pct",
+    ];
     if !figures.wants(&names) {
         return;
     }
-    let (mut ours, mut borda, mut greedy) = (Vec::new(), Vec::new(), Vec::new());
-    for instance in (0..COUNT).map(Instance::read) {
+    let (mut ours, mut borda, mut greedy, mut traffic) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for number in 0..COUNT {
+        let instance = Instance::read(number);
         let (mut revision, snapshot) = instance.world();
         let gap = |mut planner: Planner, gaps: &mut Vec<f64>| {
             let plan = planner.plan();
@@ -35,6 +41,10 @@ fn small(figures: &mut Figures) {
             let gap = instance.gap_pct(planner.quality().value);
             gaps.push(if complete { gap } else { f64::INFINITY });
         };
+        if number >= WITHOUT_TRAFFIC {
+            gap(Planner::new(&revision, &snapshot), &mut traffic);
+            continue;
+        }
         gap(Planner::new(&revision, &snapshot), &mut ours);
         gap(Planner::first(&revision, &snapshot), &mut greedy);
         ranked(&mut revision);
@@ -44,6 +54,7 @@ fn small(figures: &mut Figures) {
     figures.add(names[1], ours[ours.len() - 1], "%");
     figures.add(names[2], median(&mut borda), "%");
     figures.add(names[3], median(&mut greedy), "%");
+    figures.add(names[4], traffic.into_iter().fold(0.0, f64::max), "%");
 }
 
 /// Without dependencies, where the bound is near the optimum.

@@ -77,15 +77,9 @@ fn price(revision: &mut Revision, levels: &BTreeMap<String, f64>, now: Timestamp
     };
     let spec = SignalsSpec {
         source: "the bench".into(),
-        basis: None,
         time: now,
-        valid_until: None,
         prices: levels.iter().map(noisy).collect(),
-        power_models: vec![],
-        processors: vec![],
-        grid_intensity: vec![],
-        pue: vec![],
-        round_trips: vec![],
+        ..SignalsSpec::default()
     };
     revision.signals.insert("signals/prices.yaml".into(), Signals::new("prices", spec));
 }

@@ -96,6 +96,7 @@ pub(crate) fn application(name: &str, dice: &mut Dice) -> ApplicationSource {
             depends_on.push(Dependency {
                 component: format!("component-{callee}"),
                 max_latency: limit.map(Latency::from_ms),
+                ..Dependency::default()
             });
         };
         if number > 0 {

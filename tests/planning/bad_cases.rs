@@ -8,7 +8,7 @@ use std::path::Path;
 
 use qonnect_core::placement::Planner;
 use qonnect_tests::dice::Dice;
-use qonnect_tests::optima::{COUNT, Instance};
+use qonnect_tests::optima::{Instance, WITHOUT_TRAFFIC};
 
 /// How many mutations `make test` tries; `make soak` sets more.
 const ROUNDS: u64 = 8;
@@ -30,7 +30,7 @@ fn no_mutation_has_a_plan_far_above_one_that_exists() {
     let (mut overall, mut kept) = (0.0f64, 0);
     for round in 0..rounds {
         if round % 20 == 0 {
-            (parent, worst) = (Instance::read(dice.pick(COUNT)), 0.0);
+            (parent, worst) = (Instance::read(dice.pick(WITHOUT_TRAFFIC)), 0.0);
         }
         let child = parent.mutated(&mut dice);
         let Some(gap) = gap_pct(&child, &mut dice) else { continue };

@@ -5,6 +5,7 @@
 mod bad_cases;
 mod bonds;
 mod borda;
+mod capacity;
 mod differences;
 mod filters;
 mod limits;
@@ -14,6 +15,8 @@ mod objective;
 mod optima;
 mod parts;
 mod priority;
+mod reserve;
 mod rollout_bookinfo;
 mod scenario;
+mod traffic;
 mod what_if;

@@ -112,12 +112,12 @@ fn what_runs_on_a_node_that_fell_ill_moves_unless_its_cluster_calls_it_ready() {
             "
         ))
     };
-    assert!(plan("Ready").ends_with("shop/web: a\n  b: +0.050\n"), "{}", plan("Ready"));
+    assert!(plan("Ready").ends_with("shop/web: a\n  b: +0.051\n"), "{}", plan("Ready"));
     assert_eq!(
         plan("Reconciling"),
         "\
 shop/api: a
-  b: +0.050
+  b: +0.051
 shop/web: b
   a: Capacity: needs 1 CPU on one node, 0 free on n1
 "
@@ -184,7 +184,7 @@ fn a_dearer_cluster_loses_as_much_as_the_limit_of_the_application_asks() {
 shop/api: b
   a: Limit: costs 2 per hour here and 2 for the rest, the application may cost 3
 shop/web: a
-  b: +1.050
+  b: +1.051
 "
     );
 }
@@ -206,7 +206,7 @@ fn a_target_that_was_given_up_is_left_out_until_it_may_be_tried_again() {
         plan,
         "\
 shop/web: c
-  a: +0.825
+  a: +0.824
   b: Failed: it was not Ready here in time: tried again after 2026-06-01T13:00:00Z
 "
     );
@@ -226,7 +226,7 @@ fn a_pin_leaves_one_cluster_and_a_suspension_the_one_of_now() {
             "
         ))
     };
-    assert_eq!(plan(""), "shop/web: a\n  b: +0.950\n");
+    assert_eq!(plan(""), "shop/web: a\n  b: +0.949\n");
     let stays = "shop/web: b\n  a: Selector: wants one of b in label qonnect.io/cluster, found a\n";
     assert_eq!(plan(", pin: {web: b}"), stays);
     assert_eq!(plan(", suspend: true"), stays);

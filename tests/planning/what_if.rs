@@ -1,6 +1,7 @@
 //! Worlds that differ in a few named things, and what a plan takes for granted.
 
-use qonnect_core::placement::{Domain, Report, survive, what_if};
+use qonnect_core::placement::{Report, survive, what_if};
+use qonnect_schema::documents::fleet::Domain;
 
 use crate::scenario::world;
 

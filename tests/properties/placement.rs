@@ -9,7 +9,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use qonnect_core::placement::{self, Plan, Planner, PodCount, Touched, plan};
 use qonnect_schema::documents::application::{
-    Component, Constraints, Dependency, Objectives, Separation, Strategy as Scoring,
+    Component, Constraints, Dependency, Objectives, Separation, Strategy as Scoring, Traffic,
 };
 use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::placement::PlacementSpec;
@@ -23,12 +23,16 @@ use qonnect_schema::{
 use serde_json::json;
 
 mod kept;
+mod prices;
 mod rules;
 
 use rules::{obeys_bonds, obeys_filters, obeys_latency, within_capacity};
 
 const TIERS: [&str; 3] = ["cloud", "fog", "edge"];
 const REGIONS: [&str; 2] = ["north", "south"];
+/// What goes over a dependency without a limit.
+const TRAFFIC: Traffic =
+    Traffic { requests_per_second: Some(3.0), sends: Bandwidth(1_000_000), receives: Bandwidth(20_000_000) };
 
 /// A fleet and its applications.
 #[derive(Debug, Clone)]
@@ -112,7 +116,9 @@ fn application(calls: bool) -> impl Strategy<Value = (ApplicationSpec, Vec<Pods>
                 }
                 if let Some(limited) = call.filter(|_| calls && at > 0) {
                     let max_latency = limited.then_some(Latency::from_ms(10));
-                    component.depends_on.push(Dependency { component: format!("c{}", at - 1), max_latency });
+                    let traffic = (!limited).then_some(TRAFFIC);
+                    let callee = format!("c{}", at - 1);
+                    component.depends_on.push(Dependency { component: callee, max_latency, traffic });
                 }
                 components.push(component);
                 pods.push(requests);

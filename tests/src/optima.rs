@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use qonnect_schema::documents::application::{Component, Dependency, Objectives};
-use qonnect_schema::documents::cluster::{DeclaredNode, LatencyTable};
+use qonnect_schema::documents::application::{Component, Dependency, Objectives, Traffic};
+use qonnect_schema::documents::cluster::{DeclaredNode, EgressRates, LatencyTable};
 use qonnect_schema::documents::placement::{ComponentPlacement, PlacementSpec};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::units::{Bandwidth, Bytes, Cpu, EnergyRate, Latency, Money};
@@ -39,6 +39,11 @@ struct Site {
     price_milli: u64,
     energy_micro: u64,
     bandwidth_mega: u64,
+    /// Per GB that leaves it, in millionths of the currency and of a kWh; the fleet's defaults, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    egress_micro: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network_micro: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,16 +62,31 @@ struct Part {
     mebi: u64,
     calls: Vec<Call>,
     home: Option<usize>,
+    /// Megabytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state_mega: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Call {
     to: usize,
     limit: Option<u64>,
+    /// Per second; and thousands of bits per second to the callee and back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    send_kilo: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    receive_kilo: u64,
 }
 
-/// How many there are.
-pub const COUNT: usize = 60;
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How many there are; behind the first ones components say what they send each other.
+pub const COUNT: usize = 72;
+pub const WITHOUT_TRAFFIC: usize = 60;
 
 impl Instance {
     /// One of the frozen instances.
@@ -91,6 +111,10 @@ impl Instance {
             latency: LatencyTable {
                 regions: regions.map(|(name, ms)| (name.clone(), Latency::from_ms(*ms))).collect(),
                 ..LatencyTable::default()
+            },
+            egress: EgressRates {
+                price: site.egress_micro.map(|micro| Money(micro as f64 / 1e6)),
+                energy: site.network_micro.map(|micro| micro as f64 / 1e6),
             },
             nodes: vec![DeclaredNode {
                 name: "node".into(),
@@ -136,12 +160,18 @@ impl App {
             manifests: vec![],
             tiers: part.tiers.clone(),
             regions: part.regions.clone(),
+            state: part.state_mega.map(|mega| Bytes(mega * 1_000_000)),
             depends_on: part
                 .calls
                 .iter()
                 .map(|call| Dependency {
                     component: part_name(call.to),
                     max_latency: call.limit.map(Latency::from_ms),
+                    traffic: Some(Traffic {
+                        requests_per_second: call.requests.map(|requests| requests as f64),
+                        sends: Bandwidth(call.send_kilo * 1000),
+                        receives: Bandwidth(call.receive_kilo * 1000),
+                    }),
                 })
                 .collect(),
             ..Component::default()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use qonnect_schema::{Cluster, yaml};
+use qonnect_schema::{Cluster, Signals, yaml};
 use qonnect_tests::folder::repository;
 use qonnect_tests::programs;
 
@@ -36,6 +36,18 @@ fn every_schema_that_an_example_names_exists() {
         }
     }
     none("editors would not check it", findings);
+}
+
+#[test]
+fn every_table_can_be_copied_to_the_signals() {
+    let folder = repository().join("example-repo/tables");
+    for file in std::fs::read_dir(folder).expect("it is there").flatten() {
+        let text = std::fs::read_to_string(file.path()).expect("it is text");
+        let signals: Signals = yaml::from_str(&text).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        let stem = file.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        assert_eq!(stem.as_deref(), Some(signals.name()));
+        assert!(signals.spec.basis.is_some(), "{file:?} does not say how its numbers were counted");
+    }
 }
 
 #[test]

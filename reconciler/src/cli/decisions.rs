@@ -98,6 +98,9 @@ pub(crate) fn changes(report: &Report, width: Option<u16>) -> String {
     if let Some(quality) = &report.quality {
         let _ = writeln!(text, "\n{}", bound(quality));
     }
+    if !report.losses.is_empty() {
+        let _ = write!(text, "\n{}", losses(&report.losses, width));
+    }
     for (nth, note) in report.notes.iter().enumerate() {
         let _ = writeln!(text, "{}note: {note}", if nth == 0 { "\n" } else { "" });
     }
@@ -134,6 +137,9 @@ pub(crate) fn markdown(report: &Report) -> String {
     rows("| Per hour | Before | After | Change |", &mut totals(report).into_iter().map(|row| row.to_vec()));
     if let Some(quality) = &report.quality {
         let _ = writeln!(text, "\n{}", bound(quality));
+    }
+    if !report.losses.is_empty() {
+        let _ = write!(text, "\n{}", losses_markdown(&report.losses));
     }
     for (nth, note) in report.notes.iter().enumerate() {
         let _ = writeln!(text, "{}- {note}", if nth == 0 { "\n" } else { "" });
@@ -262,6 +268,7 @@ mod tests {
             before: Totals { placed: 1, cost: 2.0, energy: 0.5, carbon: 0.0, latency: 4.0 },
             after: Totals { placed: 1, cost: 1.0, energy: 0.75, carbon: 0.0, latency: 42.0 },
             quality: None,
+            losses: vec![Loss { lost: "b".into(), components: 1, missing: vec!["shop/web".into()] }],
             notes: vec!["nobody says the PUE of a: 1.5 of the fleet's defaults counts".into()],
         };
         assert_eq!(
@@ -279,6 +286,10 @@ mod tests {
 | energy (kWh) | 0.5 | 0.75 | +0.25 |
 | carbon (gCO2e) | 0 | 0 | 0 |
 | round trips (ms) | 4 | 42 | +38 |
+
+| Lost | Components | Without a place |
+| --- | --- | --- |
+| b | 1 | shop/web |
 
 - nobody says the PUE of a: 1.5 of the fleet's defaults counts
 "

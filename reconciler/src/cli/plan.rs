@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use jiff::Timestamp;
-use qonnect_core::placement::{Domain, Report, WhatIf, difference, survive, what_if};
+use qonnect_core::placement::{Report, WhatIf, difference, survive, what_if};
 use qonnect_git::checkout;
 use qonnect_schema::diagnostic::{self, Severity};
+use qonnect_schema::documents::fleet::Domain;
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Snapshot, SnapshotSpec, validate, yaml};
 

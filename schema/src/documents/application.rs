@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document;
-use crate::units::{Latency, Money, Span};
+use super::fleet::Domain;
+use crate::units::{Bandwidth, Bytes, Latency, Money, Span};
 
 document!(
     /// An application: its components, and weights for energy, cost and performance.
@@ -113,6 +114,9 @@ pub struct Component {
     /// In how many different places its clusters must lie; with it alone, its replicas are divided evenly over as many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
+    /// What a move has to copy to the other cluster, such as `20Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Bytes>,
     /// How it moves from one cluster to another.
     #[serde(default, skip_serializing_if = "MoveStrategy::is_default")]
     pub strategy: MoveStrategy,
@@ -251,13 +255,32 @@ pub enum TolerationOperator {
     Exists,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dependency {
     pub component: String,
     /// The longest round trip to it that is acceptable, such as `40ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_latency: Option<Latency>,
+    /// What usually goes over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// What goes over a dependency, as a service mesh measures it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Traffic {
+    /// Of the dependencies of an application, the round trips of those with more requests count for more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub requests_per_second: Option<f64>,
+    /// Bits per second from the caller to the component, such as `2M`.
+    #[serde(default)]
+    pub sends: Bandwidth,
+    /// Bits per second back to the caller.
+    #[serde(default)]
+    pub receives: Bandwidth,
 }
 
 /// Keeps two components from clusters that have the same value of a label.
@@ -308,4 +331,8 @@ pub struct Constraints {
     /// Residency: the regions that its components may run in; any, if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<String>,
+    /// Room is kept free elsewhere for what of it is in one cluster or region: instead of what `survive` of the fleet
+    /// says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survive: Option<Domain>,
 }

@@ -37,6 +37,9 @@ pub struct ClusterSpec {
     /// Round trips from here.
     #[serde(default)]
     pub latency: LatencyTable,
+    /// What a GB takes that leaves it for another cluster.
+    #[serde(default, skip_serializing_if = "EgressRates::is_absent")]
+    pub egress: EgressRates,
     /// Capacity until an agent has reported, and for planning without a fleet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<DeclaredNode>,
@@ -89,6 +92,25 @@ pub struct NodeRates {
     /// Bits per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<Bandwidth>,
+}
+
+/// Absent means: ask the next wider default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EgressRates {
+    /// Currency per GB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// kWh per GB, of the network on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub energy: Option<f64>,
+}
+
+impl EgressRates {
+    fn is_absent(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Round trips; the name of a cluster wins over its region.

@@ -27,11 +27,22 @@ pub struct FleetSpec {
     pub references: References,
     pub defaults: FleetDefaults,
     pub moves: Moves,
+    /// Room is kept free for what is in one cluster or region, so that it fits elsewhere when that dies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub survive: Option<Domain>,
     pub lease: Lease,
     pub failover: Failover,
     /// When clusters are worked on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Maintenance>,
+}
+
+/// What may die at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Domain {
+    Cluster,
+    Region,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +102,7 @@ pub struct FleetDefaults {
     pub same_region_latency: Latency,
     /// Round trip between regions.
     pub other_region_latency: Latency,
+    pub egress: DefaultEgress,
     /// gCO₂e per kWh.
     #[schemars(range(min = 0.0))]
     pub grid_intensity: f64,
@@ -107,9 +119,27 @@ impl Default for FleetDefaults {
             bandwidth: Bandwidth(1_000_000_000),
             same_region_latency: Latency::from_ms(2),
             other_region_latency: Latency::from_ms(40),
+            egress: DefaultEgress::default(),
             grid_intensity: 400.0,
             pue: 1.5,
         }
+    }
+}
+
+/// What a GB takes that leaves a cluster for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DefaultEgress {
+    /// Currency per GB.
+    pub price: Money,
+    /// kWh per GB, of the network on the way.
+    #[schemars(range(min = 0.0))]
+    pub energy: f64,
+}
+
+impl Default for DefaultEgress {
+    fn default() -> Self {
+        Self { price: Money(0.02), energy: 0.001 }
     }
 }
 
@@ -117,9 +147,13 @@ impl Default for FleetDefaults {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Moves {
-    /// What a move costs in the objective function; a smaller gain moves nothing.
+    /// What the disturbance of a move costs in the objective function; a smaller gain moves nothing.
     #[schemars(range(min = 0.0))]
     pub price: f64,
+    /// How long both copies run in a usual move.
+    pub overlap: Span,
+    /// Over how long what a move costs once is spread: within it, the move has to pay.
+    pub horizon: Span,
     /// How long a phase of a move may take before it is rolled back, and how long a component may have failed
     /// before it is tried elsewhere.
     pub deadline: Span,
@@ -138,6 +172,8 @@ impl Default for Moves {
     fn default() -> Self {
         Self {
             price: 0.05,
+            overlap: Span::from_secs(60),
+            horizon: Span::from_secs(24 * 3600),
             deadline: Span::from_secs(600),
             residence: Span::from_secs(600),
             failback_after: Span::from_secs(600),

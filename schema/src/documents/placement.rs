@@ -196,5 +196,6 @@ pub enum Filter {
     Colocation,
     Separation,
     Latency,
+    Reserve,
     Limit,
 }

@@ -8,13 +8,13 @@ use super::document;
 use crate::units::{Latency, Money};
 
 document!(
-    /// Prices, power models, grid intensity, PUE and round trips from one source.
+    /// Prices, power models, grid intensity, PUE, round trips and egress from one source.
     Signals,
     SignalsKind,
     SignalsSpec
 );
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignalsSpec {
     /// Who says so: a URL, a paper, a meter.
@@ -40,6 +40,8 @@ pub struct SignalsSpec {
     pub pue: Vec<Pue>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub round_trips: Vec<RoundTrip>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<Egress>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,4 +100,18 @@ pub struct RoundTrip {
     #[schemars(length(min = 2, max = 2))]
     pub between: Vec<String>,
     pub latency: Latency,
+}
+
+/// What a GB takes that leaves a cluster, or any cluster of a region, for another cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Egress {
+    pub from: String,
+    /// Currency per GB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
+    /// kWh per GB, of the network on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub energy: Option<f64>,
 }

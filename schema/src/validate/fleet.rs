@@ -7,6 +7,7 @@ use super::findings::{Findings, Origin};
 use super::places::Places;
 use super::words::{did_you_mean, quoted};
 use crate::documents::maintenance::Maintenance;
+use crate::documents::signals::Egress;
 use crate::json_schema::Kind;
 use crate::{Cluster, Fleet, FleetSpec, Signals, layout};
 
@@ -254,6 +255,15 @@ fn check_signals(signals: &Signals, declared: &Declared, origin: Origin<'_>, fin
             let pointer = format!("/spec/roundTrips/{index}/between/{end}");
             declared.expect_known("name", name, &known, origin, pointer, findings);
         }
+    }
+    let mut seen = BTreeSet::new();
+    for (index, Egress { from, .. }) in spec.egress.iter().enumerate() {
+        let pointer = format!("/spec/egress/{index}/from");
+        if !seen.insert(from) {
+            let message = format!("a second entry for {}", quoted(from));
+            findings.error(origin, "duplicate-name", &pointer, message);
+        }
+        declared.expect_known("name", from, &known, origin, pointer, findings);
     }
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Draws instances and solves them to the optimum with HiGHS: `pip install highspy`, then `regenerate.py`.
 
-`regenerate.py --solve FILE...` adds instances that were found in another way behind those that are drawn.
+`regenerate.py --solve FILE...` adds instances that were found in another way behind those that are drawn;
+`regenerate.py --again` solves all that are there once more, after the objective function has changed.
 
 It shares no code with the planner: the values are computed anew from the documented objective function, so that
 an optimum that the planner reaches to the last millionth also proves that both read the same sum. Each cluster
@@ -16,10 +17,13 @@ import sys
 import highspy
 
 HERE = pathlib.Path(__file__).parent
-COUNT = 60
+COUNT, COUNT_WITH_TRAFFIC = 60, 12
 TIERS = ["cloud", "fog", "edge"]
 WORK_MS, TRAFFIC_BITS, COMMUNICATION, MOVE = 250.0, 25e6, 0.05, 0.05
-SECONDS_MAX = 120.0
+OVERLAP_HOURS, HORIZON_HOURS = 60 / 3600, 24.0
+EGRESS_PRICE, EGRESS_ENERGY = 0.02, 0.001
+GB_PER_HOUR_OF_A_BIT_PER_SECOND = 3600 / 8 / 1e9
+SECONDS_MAX = 900.0
 
 
 def draw(seed):
@@ -64,6 +68,23 @@ def draw(seed):
     return instance
 
 
+def with_traffic(seed):
+    """An instance whose components say what they call, on clusters that say what it costs to leave them."""
+    instance, rng = draw(seed), random.Random(-1 - seed)
+    for cluster in instance["clusters"]:
+        if rng.random() < 0.7:
+            cluster["egress_micro"] = rng.choice([0, 10_000, 20_000, 90_000, 120_000])
+            cluster["network_micro"] = rng.choice([100, 1_000, 6_000])
+    for part in (part for app in instance["apps"] for part in app["components"]):
+        if part["home"] is not None:
+            part["state_mega"] = rng.choice([0, 500, 20_000, 400_000])
+        for call in part["calls"]:
+            if rng.random() < 0.8:
+                call["requests"] = rng.choice([0, 1, 5, 50, 400])
+                call["send_kilo"], call["receive_kilo"] = 100 * rng.randint(0, 40), 100 * rng.randint(0, 400)
+    return instance
+
+
 def settle(instance, rng):
     """What runs must be allowed to run where it does, and fit beside the rest that runs there."""
     free = [[c["milli"], c["mebi"]] for c in instance["clusters"]]
@@ -91,8 +112,12 @@ def micro(value):
     return int(value * 1e6 + 0.5)
 
 
+def shares(app):
+    return (w / sum(app["weights"]) for w in app["weights"])
+
+
 def own(app, part, cluster):
-    energy, cost, performance = (w / sum(app["weights"]) for w in app["weights"])
+    energy, cost, performance = shares(app)
     share = max(part["milli"] / cluster["milli"], part["mebi"] / cluster["mebi"], 1 / 110)
     kwh = part["replicas"] * part["milli"] / 1000 * cluster["energy_micro"] / 1e6
     money = part["replicas"] * cluster["price_milli"] / 1000 * share
@@ -105,6 +130,34 @@ def trip(instance, a, b):
         return 0
     x, y = sorted([instance["clusters"][a]["region"], instance["clusters"][b]["region"]])
     return 2 if x == y else instance["trips"][x][y]
+
+
+def transfer(app, gigabytes, cluster):
+    """What so many GB that leave a cluster add."""
+    energy, cost, _ = shares(app)
+    price = cluster.get("egress_micro", EGRESS_PRICE * 1e6) / 1e6
+    kwh = cluster.get("network_micro", EGRESS_ENERGY * 1e6) / 1e6
+    return micro(cost * price * gigabytes / 1.0) + micro(energy * kwh * gigabytes / 0.001)
+
+
+def move(instance, app, part):
+    """What it adds to be elsewhere than where it runs: what both copies and what is copied add, by the hour."""
+    home = instance["clusters"][part["home"]]
+    once = own(app, part, home) * OVERLAP_HOURS + transfer(app, part.get("state_mega", 0) / 1000, home)
+    return micro(MOVE + once / 1e6 / HORIZON_HOURS)
+
+
+def communication(instance, app, call, caller, callee):
+    if caller == callee:
+        return 0
+    *_, performance = shares(app)
+    said = [c["requests"] for p in app["components"] for c in p["calls"] if "requests" in c]
+    weight = call["requests"] * len(said) / sum(said) if "requests" in call and sum(said) else 1
+    sum_ = micro((performance + COMMUNICATION) / 100.0 * (weight * trip(instance, caller, callee)))
+    for kilo, end in [("send_kilo", caller), ("receive_kilo", callee)]:
+        gigabytes = call.get(kilo, 0) * 1000 * GB_PER_HOUR_OF_A_BIT_PER_SECOND
+        sum_ += transfer(app, gigabytes, instance["clusters"][end])
+    return sum_
 
 
 def solve(instance):
@@ -124,14 +177,13 @@ def solve(instance):
             if admits(instance, part, m) and part["milli"] <= c["milli"] and part["mebi"] <= c["mebi"]:
                 cost = own(app, part, c)
                 if part["home"] is not None and part["home"] != m:
-                    cost += micro(MOVE)
+                    cost += move(instance, app, part)
                 x[i, m] = solver.addVariable(lb=0, ub=1, obj=cost / 1e6, type=highspy.HighsVarType.kInteger)
         options = [x[i, m] for m in clusters if (i, m) in x]
         if not options:
             return None
         solver.addConstr(sum(options) == 1)
     for i, (app, part) in enumerate(parts):
-        performance = app["weights"][2] / sum(app["weights"])
         for call in part["calls"]:
             j = first[id(app)] + call["to"]
             flow = {}
@@ -139,7 +191,7 @@ def solve(instance):
                 for n in clusters:
                     far = call["limit"] is not None and trip(instance, m, n) > call["limit"]
                     if (i, m) in x and (j, n) in x and not far:
-                        cost = micro((performance + COMMUNICATION) / 100.0 * trip(instance, m, n))
+                        cost = communication(instance, app, call, m, n)
                         flow[m, n] = solver.addVariable(lb=0, ub=1, obj=cost / 1e6)
             for m in clusters:
                 if (i, m) in x:
@@ -163,31 +215,37 @@ def solve(instance):
 
 def main():
     found, seed = 0, 0
-    while found < COUNT:
-        instance = draw(seed)
-        optimum = solve(instance)
-        print(seed, optimum, file=sys.stderr, flush=True)
-        if optimum is not None:
-            text = json.dumps({"optimum": optimum, **instance}, separators=(",", ":"))
-            (HERE / f"{found:02}.json").write_text(text + "\n")
-            found += 1
-        seed += 1
+    while found < COUNT + COUNT_WITH_TRAFFIC:
+        instance = draw(seed) if found < COUNT else with_traffic(seed)
+        found, seed = found + keep(instance, found, seed), seed + 1
 
 
 def join(paths):
     """Gives each instance its optimum and the next free number."""
     for path in paths:
-        instance = json.loads(pathlib.Path(path).read_text())
-        optimum = solve(instance)
-        print(path, optimum, file=sys.stderr, flush=True)
-        if optimum is not None:
-            text = json.dumps({**instance, "optimum": optimum}, separators=(",", ":"))
-            number = len(list(HERE.glob("*.json")))
-            (HERE / f"{number:02}.json").write_text(text + "\n")
+        keep(json.loads(pathlib.Path(path).read_text()), len(list(HERE.glob("*.json"))), path)
+
+
+def again():
+    for path in sorted(HERE.glob("*.json")):
+        keep(json.loads(path.read_text()), int(path.stem), path.name)
+
+
+def keep(instance, number, name):
+    """Writes an instance that could be solved; whether it could."""
+    optimum = solve(instance)
+    print(name, optimum, file=sys.stderr, flush=True)
+    if optimum is not None:
+        text = json.dumps({**instance, "optimum": optimum}, separators=(",", ":"))
+        (HERE / f"{number:02}.json").write_text(text + "\n")
+    return optimum is not None
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--solve"]:
-        join(sys.argv[2:])
-    else:
-        main()
+    match sys.argv[1:]:
+        case ["--solve", *paths]:
+            join(paths)
+        case ["--again"]:
+            again()
+        case _:
+            main()

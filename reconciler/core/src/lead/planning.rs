@@ -48,7 +48,7 @@ impl Planning {
                 }
                 if due {
                     self.review = None;
-                    kept.compare();
+                    kept.review();
                 }
                 kept
             }
@@ -95,11 +95,9 @@ impl Kept {
         (self.revision, self.snapshot) = (revision.clone(), snapshot);
     }
 
-    /// Plans all from nothing, and keeps that if it is better: the price of each move is in it.
-    fn compare(&mut self) {
-        let mut whole = Planner::new(&self.revision, &self.snapshot);
-        if whole.beats(&mut self.planner) {
-            (self.plan, self.planner) = (whole.plan(), whole);
+    fn review(&mut self) {
+        if self.planner.review(&self.revision, &self.snapshot) {
+            self.plan = self.planner.plan();
         }
     }
 }

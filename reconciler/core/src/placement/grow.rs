@@ -31,6 +31,7 @@ impl Planner {
             for name in &names {
                 self.reload(name, revision, snapshot, &mut dirty);
             }
+            self.solution.guard(&self.problem);
             self.widen(&mut dirty);
             self.solve(&dirty.into_iter().collect::<Vec<_>>(), effort);
             grown.extend(names.iter().cloned());

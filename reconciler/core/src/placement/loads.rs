@@ -5,9 +5,10 @@
 
 use qonnect_schema::documents::placement::{Filter, Refusal};
 
+use super::item::Item;
 use super::member::{Amounts, Member, RESOURCES};
 use super::pack::{Misfit, Parcel, pack};
-use super::problem::{Item, Problem};
+use super::problem::Problem;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Loads {
@@ -112,6 +113,11 @@ impl Loads {
         (0..RESOURCES).all(|i| {
             a.total[i].saturating_add(b.total[i]) <= slack[i] && a.largest[i].max(b.largest[i]) <= widest[i]
         })
+    }
+
+    /// What the nodes of a cluster have left together.
+    pub(super) fn slack(&self, member: usize) -> &Amounts {
+        &self.slack[member]
     }
 
     /// What a cluster can give to whoever does not sit there already.

@@ -9,6 +9,7 @@ use qonnect_schema::documents::cluster::DeclaredNode;
 use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus, Node};
 
+use super::communication::Egress;
 use super::extended::Extended;
 use super::maintenance::UnderWay;
 use super::signals::{Current, PowerModel};
@@ -39,6 +40,8 @@ pub(super) struct Member {
     pub(super) pue: f64,
     /// gCO₂e per kWh.
     pub(super) intensity: f64,
+    /// What a GB takes that leaves it.
+    pub(super) egress: Egress,
     /// Of each resource, the most that one node has free, and what all have together.
     pub(super) largest: Amounts,
     pub(super) sum: Amounts,
@@ -77,6 +80,11 @@ impl Member {
     ) -> Self {
         let name = cluster.name();
         let region = cluster.spec.region.as_deref();
+        let intensity = region
+            .and_then(|region| signals.intensity.get(region).copied())
+            .unwrap_or(defaults.grid_intensity);
+        let (price, energy) = signals.egress(cluster, defaults);
+        let egress = Egress { price, energy, carbon: energy * intensity };
         let mut member = Self {
             name: name.to_owned(),
             cluster: cluster.clone(),
@@ -88,9 +96,8 @@ impl Member {
             power: signals.power.get(name).copied(),
             processor: signals.processor(cluster),
             pue: signals.pue.get(name).copied().unwrap_or(defaults.pue),
-            intensity: region
-                .and_then(|region| signals.intensity.get(region).copied())
-                .unwrap_or(defaults.grid_intensity),
+            intensity,
+            egress,
             largest: [0; RESOURCES],
             sum: [0; RESOURCES],
         };

@@ -95,7 +95,16 @@ impl Menus {
 
     /// The clusters that the filters from `Tier` to `Lease` admit for whatever is new there.
     pub(super) fn admitted(&self, menu: usize) -> &[u32] {
-        &self.admitted[self.all[menu].key.admission].members
+        self.members_of(self.admission_of(menu))
+    }
+
+    /// Which of the admissions a menu is of, and the clusters of one.
+    pub(super) fn admission_of(&self, menu: usize) -> usize {
+        self.all[menu].key.admission
+    }
+
+    pub(super) fn members_of(&self, admission: usize) -> &[u32] {
+        &self.admitted[admission].members
     }
 
     /// The menu of a component.
@@ -210,7 +219,13 @@ impl Menus {
 impl Menu {
     fn set(&mut self, member: u32, value: Option<i64>) {
         match (self.members.binary_search(&member), value) {
-            (Ok(at), Some(value)) => self.values[at] = value,
+            (Ok(at), Some(value)) => {
+                let was = std::mem::replace(&mut self.values[at], value);
+                if was > self.least {
+                    self.least = self.least.min(value);
+                    return;
+                }
+            }
             (Ok(at), None) => {
                 Arc::make_mut(&mut self.members).remove(at);
                 self.values.remove(at);

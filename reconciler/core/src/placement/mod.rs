@@ -9,7 +9,7 @@
 //! like any other, so that a plan stays a function of what it is given.
 //!
 //! Hard filters come first: tier, selector, taints, residency, cordon, lease ([`filter`]), then capacity,
-//! latency and limit, which depend on what else is placed ([`loads`], [`state`]). What is left is decided
+//! latency, limit and reserve, which depend on what else is placed ([`loads`], [`state`], [`reserve`]). What is left is decided
 //! by the objective function ([`objective`]) and a search ([`search`]), or by ranks ([`borda`]).
 //!
 //! *Guarantees:* planning never fails, and it never evicts: a component that runs keeps its cluster until
@@ -30,10 +30,12 @@ use qonnect_schema::revision::{ApplicationSource, Revision};
 mod bond;
 mod borda;
 mod bound;
+mod communication;
 mod difference;
 mod extended;
 mod filter;
 mod grow;
+mod item;
 mod labels;
 mod latency;
 mod limit;
@@ -53,6 +55,7 @@ mod reason;
 mod relax;
 mod report;
 mod requests;
+mod reserve;
 mod search;
 mod signals;
 mod state;
@@ -69,7 +72,7 @@ pub use planner::Planner;
 pub use reason::{micro, reason};
 pub use report::{Change, Line, Report, Totals};
 pub use requests::{PodCount, PodGroup, requests};
-pub use survive::{Domain, Loss, survive};
+pub use survive::{Loss, survive};
 pub use touched::Touched;
 pub use what_if::{Error as WhatIfError, WhatIf, what_if};
 

@@ -48,6 +48,24 @@ pub(super) fn notes(revision: &Revision, snapshot: &SnapshotSpec) -> Vec<String>
         let default = format!("{} kWh per vCPU-hour", defaults.energy.0);
         note("nobody says what a vCPU burns on", names(&unknown), default);
     }
+    if sends(revision) {
+        let unknown = |cluster: &Cluster| {
+            let said = |name: &str| signals.egress_price.contains_key(name);
+            !said(cluster.name())
+                && cluster.spec.egress.price.is_none()
+                && !cluster.spec.region.as_deref().is_some_and(said)
+        };
+        let default = format!("{} per GB", defaults.egress.price.0);
+        note("nobody says the price of what leaves", names(&unknown), default);
+        let unknown = |cluster: &Cluster| {
+            let said = |name: &str| signals.egress_energy.contains_key(name);
+            !said(cluster.name())
+                && cluster.spec.egress.energy.is_none()
+                && !cluster.spec.region.as_deref().is_some_and(said)
+        };
+        let default = format!("{} kWh per GB", defaults.egress.energy);
+        note("nobody says what a network burns for what leaves", names(&unknown), default);
+    }
     if carbon {
         let unknown = |cluster: &Cluster| !signals.pue.contains_key(cluster.name());
         note("nobody says the PUE of", names(&unknown), defaults.pue.to_string());
@@ -84,6 +102,16 @@ fn silent(revision: &Revision, now: Timestamp) -> Vec<String> {
 fn weighs(revision: &Revision, weight: fn(&Objectives) -> f64, limit: fn(&Constraints) -> bool) -> bool {
     let mut specs = revision.applications.values().map(|source| &source.application.spec);
     specs.any(|spec| weight(&spec.objectives) > 0.0 || limit(&spec.constraints))
+}
+
+/// Whether a component says what it sends to another, or has to copy.
+fn sends(revision: &Revision) -> bool {
+    let mut components =
+        revision.applications.values().flat_map(|source| &source.application.spec.components);
+    components.any(|component| {
+        let mut traffic = component.depends_on.iter().filter_map(|dependency| dependency.traffic);
+        component.state.is_some() || traffic.any(|traffic| traffic.sends.0 + traffic.receives.0 > 0)
+    })
 }
 
 fn nodes(cluster: &Cluster, snapshot: &SnapshotSpec) -> Vec<Node> {

@@ -1,39 +1,9 @@
 //! The objective function of `strategy: optimal`: one sum in millionths, the same for every plan.
 //!
-//! # The sum
-//!
-//! ```text
-//! total = Σ over components    Σ over objectives  share × raw ÷ reference
-//!       + Σ over dependencies  (share of performance + 0.05) × round trip ÷ reference of performance
-//!       + Σ over components that run  price of a move, where the cluster is not the one it runs on
-//! ```
-//!
-//! *share* is the application's weight of the objective divided by the sum of its weights. References stand
-//! in `fleet.yaml` under `references`, the price of a move under `moves.price`. Every summand is rounded to a
-//! whole millionth by itself; less is better; none is negative. All scales are fixed: no summand depends on
-//! which other clusters exist, so one more cluster never flips a choice between two others.
-//!
-//! # Raw values of a component on a cluster
-//!
-//! | term | unit | raw |
-//! |---|---|---|
-//! | `cost` | currency/h | Σ over pods: price of the node per hour × dominant share |
-//! | `energy` | kWh/h | Σ over pods: requested vCPU × kWh per vCPU-hour; with a power model: ((max − idle) × CPU share + idle × dominant share) ÷ 1000 |
-//! | `carbon` | gCO₂e/h | energy × PUE of the cluster × intensity of its region's grid |
-//! | `performance` | ms | the time of a standard request: 250 ms of work of one vCPU spread over all vCPUs of the node, and 25 Mbit at its bandwidth |
-//! | `communication` | ms | Σ over dependencies, as caller and as callee: the round trip between the two clusters, zero inside one |
-//! | `move` | moves | 1 if the component runs on another cluster |
-//!
-//! The *dominant share* of a pod is the largest of its requests of CPU, memory, storage, pods and extended resources divided by
-//! what the node has allocatable of it, at most 1. The *CPU share* is that of CPU alone.
-//!
-//! Kubernetes chooses the node, so a pod is charged the mean over the nodes of the cluster that are large
-//! enough for it (over all, if none is). `performance` is the mean over the component's pods. A DaemonSet is
-//! charged on every node. A component without pods costs nothing.
-//!
-//! A component's score in a `Placement` holds its dependencies in both directions, because all of them
-//! change when it alone goes elsewhere: the difference of two scores is what the move would change in the
-//! total. In the total each dependency counts once.
+//! Every summand is rounded to a whole millionth by itself; less is better; none is negative. All scales are fixed: no
+//! summand depends on which other clusters exist, so one more cluster never flips a choice between two others. Terms,
+//! units and references stand in [`placement.md`](../../../placement.md); this file holds what a component adds by
+//! itself, [`super::communication`] what its dependencies do.
 
 use qonnect_schema::FleetSpec;
 use qonnect_schema::documents::application::Objectives;
@@ -128,7 +98,7 @@ pub(super) struct Scales {
     performance: f64,
     carbon: f64,
     communication: f64,
-    moving: f64,
+    disturbance: f64,
 }
 
 impl Scales {
@@ -144,7 +114,7 @@ impl Scales {
             performance: share(performance) / references.performance,
             carbon: share(carbon) / references.carbon,
             communication: (share(performance) + COMMUNICATION_SHARE) / references.performance,
-            moving: fleet.moves.price,
+            disturbance: fleet.moves.price,
         }
     }
 
@@ -156,9 +126,16 @@ impl Scales {
             + millionths(self.carbon * raw.carbon)
     }
 
-    /// What one move adds.
-    pub(super) fn moving(&self) -> i64 {
-        millionths(self.moving)
+    /// What traffic adds that leaves a cluster.
+    pub(super) fn traffic(&self, raw: &Raw) -> i64 {
+        millionths(self.cost * raw.cost)
+            + millionths(self.energy * raw.energy)
+            + millionths(self.carbon * raw.carbon)
+    }
+
+    /// What one move adds, of which everything but the disturbance is so many millionths.
+    pub(super) fn moving(&self, spread: f64) -> i64 {
+        millionths(self.disturbance + spread / 1e6)
     }
 
     /// Bit by bit: applications that agree in it value the same alike.
@@ -166,35 +143,37 @@ impl Scales {
         [self.energy, self.cost, self.performance, self.carbon].map(f64::to_bits)
     }
 
-    /// What one dependency adds to the sum, for a round trip in microseconds.
-    pub(super) fn communication(&self, round_trip: u64) -> i64 {
-        millionths(self.communication * (round_trip as f64 / 1000.0))
+    /// What one dependency adds to the sum, for its weighted round trip in milliseconds.
+    pub(super) fn communication(&self, weighted_ms: f64) -> i64 {
+        millionths(self.communication * weighted_ms)
     }
 
-    /// The same by term, for people; its total is what the search compared.
-    pub(super) fn score(&self, raw: &Raw, round_trips: &[u64], runs: bool, moves: bool) -> Score {
-        let term = |name: &str, raw: f64, unit: &str, scale: f64| Term {
+    /// The same by term, for people; its total is what the search compared. With `moving`, it runs.
+    pub(super) fn score(&self, raw: &Raw, exchanged: &[[Raw; 2]], moving: Option<i64>, moves: bool) -> Score {
+        let sum = |name: &str, unit: &str, scale: f64, raw: &[f64]| Term {
             name: name.into(),
-            raw,
+            raw: raw.iter().sum(),
             unit: unit.into(),
-            value: millionths(scale * raw),
+            value: raw.iter().map(|raw| millionths(scale * raw)).sum(),
         };
         let mut terms = vec![
-            term("energy", raw.energy, "kWh/h", self.energy),
-            term("cost", raw.cost, "currency/h", self.cost),
-            term("performance", raw.performance, "ms", self.performance),
-            term("carbon", raw.carbon, "gCO2e/h", self.carbon),
+            sum("energy", "kWh/h", self.energy, &[raw.energy]),
+            sum("cost", "currency/h", self.cost, &[raw.cost]),
+            sum("performance", "ms", self.performance, &[raw.performance]),
+            sum("carbon", "gCO2e/h", self.carbon, &[raw.carbon]),
         ];
-        if !round_trips.is_empty() {
-            terms.push(Term {
-                name: "communication".into(),
-                raw: round_trips.iter().sum::<u64>() as f64 / 1000.0,
-                unit: "ms".into(),
-                value: round_trips.iter().map(|trip| self.communication(*trip)).sum(),
-            });
+        let of = |part: fn(&Raw) -> f64| exchanged.as_flattened().iter().map(part).collect::<Vec<_>>();
+        if !exchanged.is_empty() {
+            terms.push(sum("communication", "ms", self.communication, &of(|raw| raw.performance)));
         }
-        if runs {
-            terms.push(term("move", if moves { 1.0 } else { 0.0 }, "moves", self.moving));
+        if exchanged.as_flattened().iter().any(|raw| raw.cost > 0.0 || raw.energy > 0.0) {
+            terms.push(sum("egress", "currency/h", self.cost, &of(|raw| raw.cost)));
+            terms.push(sum("network energy", "kWh/h", self.energy, &of(|raw| raw.energy)));
+            terms.push(sum("network carbon", "gCO2e/h", self.carbon, &of(|raw| raw.carbon)));
+        }
+        if let Some(moving) = moving {
+            let (raw, value) = if moves { (1.0, moving) } else { (0.0, 0) };
+            terms.push(Term { name: "move".into(), raw, unit: "moves".into(), value });
         }
         Score { total: terms.iter().map(|term| term.value).sum(), terms }
     }

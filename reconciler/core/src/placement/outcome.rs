@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use qonnect_schema::documents::application::Strategy;
 use qonnect_schema::documents::placement::{Binding, Candidate, ComponentPlacement, Filter, Refusal, Score};
 
+use super::OTHERS_MAX;
 use super::borda;
 use super::filter;
+use super::objective::Raw;
 use super::search::best_first;
 use super::state::State;
 
@@ -31,17 +33,10 @@ pub(super) fn component(state: &mut State<'_>, item: usize, others_max: usize) -
 /// The best first, then those that are refused, by name. A cluster that could not be left is among them.
 fn others(state: &mut State<'_>, item: usize, ranking: &Ranking, others_max: usize) -> Vec<Candidate> {
     let problem = state.problem;
-    let mut best = Vec::new();
-    let mut refused = Vec::new();
-    for member in ranking.order(state) {
-        if best.len() == others_max {
-            break;
-        }
-        if state.refuses(item, member) {
-            refused.push(member);
-        } else if state.place(item) != Some(member) {
-            best.push(member);
-        }
+    // Most often enough of the first can take it, and nobody asks who refuses.
+    let (mut best, mut refused) = sort_out(state, item, &ranking.first(state, others_max), others_max);
+    if best.len() < others_max {
+        (best, refused) = sort_out(state, item, &ranking.order(state), others_max);
     }
     let rest = others_max - best.len();
     let capacity = std::mem::take(&mut refused);
@@ -71,6 +66,27 @@ fn others(state: &mut State<'_>, item: usize, ranking: &Ranking, others_max: usi
     others
 }
 
+/// Of some clusters, those that can take it beside its own, and those that refuse it, until there are enough.
+fn sort_out(
+    state: &mut State<'_>,
+    item: usize,
+    order: &[usize],
+    others_max: usize,
+) -> (Vec<usize>, Vec<usize>) {
+    let (mut best, mut refused) = (Vec::new(), Vec::new());
+    for &member in order {
+        if best.len() == others_max {
+            break;
+        }
+        if state.refuses(item, member) {
+            refused.push(member);
+        } else if state.place(item) != Some(member) {
+            best.push(member);
+        }
+    }
+    (best, refused)
+}
+
 fn refusal(state: &mut State<'_>, item: usize, member: usize) -> Option<Refusal> {
     match filter::refused(state.problem, item, member) {
         Some(why) => Some(why.refusal()),
@@ -95,7 +111,10 @@ fn binding(state: &mut State<'_>, item: usize, ranking: &Ranking) -> Vec<Binding
             *known = (*known).min((total, member));
         }
     }
-    let cost = |member: usize| problem.raw(item, member).cost;
+    let cost = |member: usize| {
+        let traffic = exchanged(state, item, member);
+        problem.raw(item, member).cost + traffic.as_flattened().iter().map(|raw| raw.cost).sum::<f64>()
+    };
     let binding = best.into_iter().map(|(filter, (total, member))| Binding {
         filter,
         cluster: problem.members[member].name.clone(),
@@ -121,26 +140,34 @@ impl Ranking {
         Self { item, points }
     }
 
-    fn order(&self, state: &State<'_>) -> Box<dyn Iterator<Item = usize>> {
+    /// The first of those that may have room: in a fleet that is well filled, these and no others are enough.
+    fn first(&self, state: &State<'_>, others_max: usize) -> Vec<usize> {
+        if !self.points.is_empty() || others_max > OTHERS_MAX {
+            return Vec::new();
+        }
+        let field = state.field(self.item, None, false);
+        let few = state.few(self.item, &field, i64::MAX, true, 2 * OTHERS_MAX);
+        few.into_iter().map(|(_, member)| member as usize).collect()
+    }
+
+    fn order(&self, state: &State<'_>) -> Vec<usize> {
         if !self.points.is_empty() {
-            return Box::new(self.points.iter().map(|points| points.member).collect::<Vec<_>>().into_iter());
+            return self.points.iter().map(|points| points.member).collect();
         }
         let problem = state.problem;
         let field = state.field(self.item, None, false);
         let mut candidates = state.candidates(self.item, &field, i64::MAX, false);
-        candidates.sort_unstable_by_key(|(_, member)| *member);
-        let listed = candidates.len();
         // What no node can hold comes last; it is refused all the same.
         let facts = &problem.items[self.item];
         let all_hold = problem.menus.of(facts.menu).members.len() == problem.menus.admitted(facts.menu).len();
-        let rest =
-            if all_hold && facts.home.is_none() { Vec::new() } else { borda::admitted(problem, self.item) };
-        for member in rest {
-            if candidates[..listed].binary_search_by_key(&(member as u32), |(_, at)| *at).is_err() {
-                candidates.push((i64::MAX, member as u32));
-            }
+        if !all_hold || facts.home.is_some() {
+            let mut listed: Vec<u32> = candidates.iter().map(|(_, member)| *member).collect();
+            listed.sort_unstable();
+            let rest = borda::admitted(problem, self.item).into_iter().map(|member| member as u32);
+            let rest = rest.filter(|member| listed.binary_search(member).is_err());
+            candidates.extend(rest.map(|member| (i64::MAX, member)));
         }
-        Box::new(best_first(candidates).map(|(_, member)| member))
+        best_first(candidates).map(|(_, member)| member).collect()
     }
 
     fn score(&self, state: &State<'_>, member: usize) -> Score {
@@ -151,8 +178,14 @@ impl Ranking {
             // Where a component stays that could not be placed, its cluster was not ranked.
             return borda::score(problem, item, points.unwrap_or(&borda::Points::default()));
         }
-        let trip = |other: usize| state.place(other).map(|there| problem.latencies.between(member, there));
-        let trips: Vec<u64> = problem.items[item].calls.iter().filter_map(|call| trip(call.other)).collect();
-        app.scales.score(&problem.raw(item, member), &trips, problem.runs(item), problem.moves(item, member))
+        let exchanged = exchanged(state, item, member);
+        let moving = problem.runs(item).then_some(problem.items[item].moving);
+        app.scales.score(&problem.raw(item, member), &exchanged, moving, problem.moves(item, member))
     }
+}
+
+/// What its dependencies take, with the component there.
+fn exchanged(state: &State<'_>, item: usize, member: usize) -> Vec<[Raw; 2]> {
+    let calls = state.problem.items[item].calls.iter();
+    calls.filter_map(|call| Some(state.problem.exchanged(call, member, state.place(call.other)?))).collect()
 }

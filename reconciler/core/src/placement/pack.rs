@@ -121,7 +121,7 @@ impl Misfit {
 }
 
 /// Decimal cores, and bytes in the largest unit that keeps them short.
-fn plain(value: u64, resource: usize) -> String {
+pub(super) fn plain(value: u64, resource: usize) -> String {
     match resource {
         0 => format!("{}", value as f64 / 1000.0),
         1 | 2 => {

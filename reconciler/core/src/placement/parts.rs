@@ -15,6 +15,7 @@ use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{SnapshotSpec, layout};
 use serde_json::{Value, json};
 
+use super::communication;
 use super::filter::{Refused, Wants};
 use super::labels::CLUSTER;
 use super::member::Member;
@@ -181,16 +182,22 @@ impl Parts {
 
     /// Callers and callees that are both divided come in pairs; where there are fewer callees they are taken in turn.
     fn depend(&self, part: &mut Component, nth: usize, dependency: &Dependency, callees: &Self) {
+        let sum: u32 = self.weights.iter().sum();
+        let own = match self.weights.get(nth) {
+            Some(weight) => f64::from(*weight) / f64::from(sum.max(1)),
+            None => 1.0 / self.names.len() as f64,
+        };
+        let traffic = dependency.traffic.map(|traffic| communication::share(&traffic, own));
         if callees.clusters.is_empty() {
             let turn = callees.names.get(nth % callees.names.len().max(1));
             let component = turn.unwrap_or(&dependency.component).clone();
-            part.depends_on.push(Dependency { component, ..dependency.clone() });
+            part.depends_on.push(Dependency { component, traffic, ..dependency.clone() });
             return;
         }
         // What is on all clusters is called where the caller is, which costs no round trip.
         let beside = self.clusters.get(nth).and_then(|cluster| callees.on(cluster));
         if let Some(component) = beside {
-            part.depends_on.push(Dependency { component: component.into(), ..dependency.clone() });
+            part.depends_on.push(Dependency { component: component.into(), traffic, ..dependency.clone() });
         } else if dependency.max_latency.is_some() {
             part.cluster_selector.match_expressions.push(on(callees.clusters.clone()));
         }

@@ -25,6 +25,10 @@ const EFFORT_CHANGE: usize = 2;
 /// changes make room for none.
 const WAITING_MAX: usize = 256;
 
+/// How many components that would be better off on a changed cluster are tried there at once: more than most have
+/// room for. The rest wait for the next plan from nothing.
+const TEMPTED_MAX: usize = 256;
+
 /// A problem with its solution.
 #[derive(Debug, Clone)]
 pub struct Planner {
@@ -96,6 +100,7 @@ impl Planner {
             self.problem.grown.retain(|(application, _), _| application != name);
             self.reload(name, revision, snapshot, &mut dirty);
         }
+        self.solution.guard(&self.problem);
         dirty.extend(self.waiting());
         if !touched.clusters.is_empty() {
             // Ranks ask all nodes at once.
@@ -163,13 +168,22 @@ impl Planner {
         clusters.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether this plan has more components placed than another one for the same world, or as many for less.
-    pub(crate) fn beats(&mut self, other: &mut Self) -> bool {
-        self.worth() < other.worth()
+    /// Plans all from nothing, and takes that instead if it is better: if it has more components placed, or as many for
+    /// less. The price of each move is in the sum, so that what runs goes elsewhere only for more than that. True if
+    /// it was better.
+    ///
+    /// *Guarantees:* afterwards a plan from nothing for the same world is worth no more.
+    pub fn review(&mut self, revision: &Revision, snapshot: &SnapshotSpec) -> bool {
+        let mut whole = Self::new(revision, snapshot);
+        let better = whole.worth() < self.worth();
+        if better {
+            *self = whole;
+        }
+        better
     }
 
-    /// How many components have no place, and what all others add up to.
-    fn worth(&mut self) -> (usize, i64) {
+    /// How many components have no place, and what all others add up to; less is better.
+    pub fn worth(&mut self) -> (usize, i64) {
         let (placed, lost): (Vec<usize>, Vec<usize>) =
             self.problem.live().partition(|item| self.solution.place(*item).is_some());
         let state = State { problem: &self.problem, solution: &mut self.solution };
@@ -263,10 +277,16 @@ impl Planner {
         }
         dirty.extend(&affected);
         let state = State { problem: &self.problem, solution: &mut self.solution };
-        let tempted = |item: &usize| {
-            let own = state.own(*item, at);
-            own.is_some_and(|own| state.score(*item, at, own) < state.present(*item))
+        let gain = |item: usize| {
+            let own = state.own(item, at)?;
+            let gain = state.present(item).saturating_sub(state.score(item, at, own));
+            (gain > 0).then_some((Reverse(gain), item))
         };
-        dirty.extend(items.iter().copied().filter(tempted));
+        let mut tempted: Vec<_> = items.into_iter().filter_map(gain).collect();
+        if tempted.len() > TEMPTED_MAX {
+            tempted.select_nth_unstable(TEMPTED_MAX);
+            tempted.truncate(TEMPTED_MAX);
+        }
+        dirty.extend(tempted.into_iter().map(|(_, item)| item));
     }
 }

@@ -16,18 +16,18 @@ use qonnect_schema::{FleetSpec, SnapshotSpec};
 
 use crate::rollout::fingerprint;
 
-use super::bond::{Bond, Topology};
+use super::bond::Topology;
 use super::extended::Extended;
+use super::item::Item;
 use super::latency::Latencies;
 use super::limit::{self, LIMITS, Limits, Used};
 use super::maintenance::UnderWay;
-use super::member::{Amounts, Member, RESOURCES};
+use super::member::Member;
 use super::menu::Menus;
 use super::narrow;
 use super::objective::{self, Raw, Scales};
-use super::pack::Parcel;
 use super::parts;
-use super::requests::{PodCount, PodGroup, requests};
+use super::requests::requests;
 use super::signals::Current;
 
 #[derive(Debug, Clone)]
@@ -62,52 +62,6 @@ pub(super) struct App {
     /// Its components among the items, in the order of their names.
     pub(super) items: Range<usize>,
     pub(super) limits: Limits,
-}
-
-/// A component.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) app: usize,
-    /// Its position in the application's document.
-    component: usize,
-    pub(super) pods: Vec<(PodCount, Amounts)>,
-    /// The same pods, in the order of packing.
-    pub(super) parcels: Vec<Parcel>,
-    /// Their sum; daemons, of which every node takes one, counted by themselves.
-    pub(super) total: Amounts,
-    pub(super) per_node: Amounts,
-    /// Of each resource, the most that one pod asks.
-    pub(super) largest: Amounts,
-    /// Where it runs, or is on its way to.
-    pub(super) home: Option<usize>,
-    /// It runs on a cluster that the revision does not know.
-    pub(super) stray: Option<String>,
-    /// Where its old copy still sits while it moves.
-    pub(super) leaving: Option<usize>,
-    /// Where it did not become Ready lately, and until when it is not tried again.
-    pub(super) gave_up: Option<(usize, Timestamp)>,
-    /// Its dependencies, and the components that depend on it.
-    pub(super) calls: Vec<Call>,
-    pub(super) bonds: Vec<Bond>,
-    /// What clusters it can choose from, and what it adds there.
-    pub(super) menu: usize,
-    /// What it adds where it runs, if it may stay.
-    pub(super) at_home: Option<i64>,
-    /// It runs on a silent cluster, which it must not leave.
-    pub(super) pinned: bool,
-    /// What it uses at the least, where its application has a limit.
-    pub(super) least: Used,
-}
-
-/// One end of a dependency.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
-    /// The component at the other end.
-    pub(super) other: usize,
-    /// The longest round trip, in microseconds.
-    pub(super) limit: Option<u64>,
-    /// This end is the caller.
-    pub(super) outgoing: bool,
 }
 
 impl Problem {
@@ -259,28 +213,23 @@ impl Problem {
             let of = |i: usize| possible.iter().map(|used| used[i]).min().unwrap_or(0);
             least = std::array::from_fn::<i64, LIMITS, _>(of);
         }
+        let moving = self.price_of_a_move(at);
         let item = &mut self.items[at];
-        (item.at_home, item.pinned, item.least) = (value, pinned, least);
+        (item.at_home, item.pinned, item.least, item.moving) = (value, pinned, least, moving);
     }
 
-    /// Enters the dependencies of an application at both ends.
-    fn connect(&mut self, items: Range<usize>) {
-        for item in items.clone() {
-            self.bind(item, |problem, name| {
-                items.clone().find(|other| problem.component(*other).name == name)
-            });
+    /// What both copies add while they run, and what is copied adds where it leaves, is spread over the horizon.
+    fn price_of_a_move(&self, at: usize) -> i64 {
+        if !self.runs(at) {
+            return 0;
         }
-        for caller in items.clone() {
-            for dependency in self.component(caller).depends_on.clone() {
-                let named = |item: &usize| self.component(*item).name == dependency.component;
-                let Some(callee) = items.clone().find(named).filter(|callee| *callee != caller) else {
-                    continue;
-                };
-                let limit = dependency.max_latency.map(|latency| latency.0);
-                self.items[caller].calls.push(Call { other: callee, limit, outgoing: true });
-                self.items[callee].calls.push(Call { other: caller, limit, outgoing: false });
-            }
-        }
+        let (scales, moves) = (self.scales(at), &self.fleet.moves);
+        let once = self.items[at].home.map_or(0.0, |home| {
+            let gigabytes = self.component(at).state.map_or(0.0, |state| state.0 as f64 / 1e9);
+            let copied = scales.traffic(&self.members[home].egress.of(gigabytes));
+            scales.own(&self.raw(at, home)) as f64 * moves.overlap.as_hours() + copied as f64
+        });
+        scales.moving(once / moves.horizon.as_hours().max(f64::MIN_POSITIVE))
     }
 
     pub(super) fn position(&self, cluster: &str) -> Option<usize> {
@@ -363,45 +312,5 @@ impl App {
 
     pub(super) fn priority(&self) -> i32 {
         self.source.application.spec.priority
-    }
-}
-
-impl Item {
-    fn new(at: usize, app: usize, component: usize, groups: &[PodGroup], extended: &Extended) -> Self {
-        let pods: Vec<_> = groups.iter().map(|group| (group.count, extended.asked(&group.pod))).collect();
-        let (mut total, mut per_node) = ([0u64; RESOURCES], [0u64; RESOURCES]);
-        let mut largest = [0u64; RESOURCES];
-        let mut parcels = Vec::with_capacity(pods.len());
-        for (count, pod) in &pods {
-            let (sum, count) = match *count {
-                PodCount::Replicas(count) => (&mut total, Some(count)),
-                PodCount::PerNode => (&mut per_node, None),
-            };
-            for i in 0..RESOURCES {
-                sum[i] = sum[i].saturating_add(pod[i].saturating_mul(u64::from(count.unwrap_or(1))));
-            }
-            (0..RESOURCES).for_each(|i| largest[i] = largest[i].max(pod[i]));
-            parcels.push(Parcel::new(at, count, *pod));
-        }
-        parcels.sort_unstable();
-        Self {
-            app,
-            component,
-            pods,
-            parcels,
-            total,
-            per_node,
-            largest,
-            home: None,
-            stray: None,
-            leaving: None,
-            gave_up: None,
-            calls: Vec::new(),
-            bonds: Vec::new(),
-            menu: 0,
-            at_home: None,
-            pinned: false,
-            least: Used::default(),
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The relaxation behind bounds: each component chooses alone, and what a dependency adds is shared between its ends.
 
+use super::communication::Flow;
+use super::item::Call;
 use super::loads;
 use super::member::RESOURCES;
 use super::problem::Problem;
@@ -32,7 +34,7 @@ struct Edge {
     ends: [usize; 2],
     shares: [Vec<f64>; 2],
     item: usize,
-    limit: Option<u64>,
+    call: Call,
 }
 
 #[derive(Debug)]
@@ -50,7 +52,7 @@ pub(super) fn value(state: &State<'_>, items: &[usize]) -> i64 {
         value += own(state, item, member);
         for call in problem.items[item].calls.iter().filter(|call| call.outgoing) {
             if let Some(there) = state.place(call.other) {
-                value += problem.scales(item).communication(problem.latencies.between(member, there));
+                value += problem.communication(item, call, member, there);
             }
         }
     }
@@ -78,7 +80,7 @@ impl Relaxed {
                 if let Some(other) = position(call.other) {
                     let ends = [at, other];
                     let shares = ends.map(|end| vec![0.0; choosers[end].members.len()]);
-                    edges.push(Edge { ends, shares, item, limit: call.limit });
+                    edges.push(Edge { ends, shares, item, call: *call });
                 }
             }
         }
@@ -162,7 +164,9 @@ impl Edge {
             (0..chooser.members.len()).map(value).collect::<Vec<f64>>()
         });
         let members = [0, 1].map(|end| choosers[self.ends[end]].members.as_slice());
-        let least = [0, 1].map(|end| self.least(problem, members[end], members[1 - end], &alone[1 - end]));
+        let flows = [self.call.flow, self.call.flow.turned()];
+        let least = [0, 1]
+            .map(|end| self.least(problem, flows[end], members[end], (members[1 - end], &alone[1 - end])));
         for end in [0, 1] {
             let chooser = &mut choosers[self.ends[end]];
             for at in 0..chooser.members.len() {
@@ -175,12 +179,23 @@ impl Edge {
 
     /// For each choice of one end, the least that the dependency and the other end add. Round trips are those between
     /// sites, except where both ends choose the same cluster.
-    fn least(&self, problem: &Problem, ours: &[u32], theirs: &[u32], alone: &[f64]) -> Vec<f64> {
+    fn least(
+        &self,
+        problem: &Problem,
+        flow: Flow,
+        ours: &[u32],
+        (theirs, alone): (&[u32], &[f64]),
+    ) -> Vec<f64> {
         let (latencies, scales) = (&problem.latencies, problem.scales(self.item));
+        let leaves = |gigabytes: f64, member: u32| match gigabytes {
+            0.0 => 0.0,
+            _ => scales.traffic(&problem.members[member as usize].egress.of(gigabytes)) as f64,
+        };
+        let takes = |trip: u64| scales.communication(flow.weight * (trip as f64 / 1000.0)) as f64;
         let mut there = vec![NEVER; latencies.sites()];
         for (member, value) in theirs.iter().zip(alone) {
             let slot = &mut there[latencies.site(*member as usize)];
-            *slot = slot.min(*value);
+            *slot = slot.min(*value + leaves(flow.receives, *member));
         }
         let mut toward: Vec<Option<f64>> = vec![None; latencies.sites()];
         let mut next = 0;
@@ -188,9 +203,10 @@ impl Edge {
             let site = latencies.site(*member as usize);
             let apart = *toward[site].get_or_insert_with(|| {
                 let trips = latencies.from(*member as usize).iter().zip(&there);
-                let possible = trips.filter(|(trip, _)| self.limit.is_none_or(|limit| **trip <= limit));
-                possible.map(|(trip, value)| scales.communication(*trip) as f64 + value).fold(NEVER, f64::min)
+                let possible = trips.filter(|(trip, _)| self.call.limit.is_none_or(|limit| **trip <= limit));
+                possible.map(|(trip, value)| takes(*trip) + value).fold(NEVER, f64::min)
             });
+            let apart = apart + leaves(flow.sends, *member);
             next += theirs[next..].iter().take_while(|other| *other < member).count();
             match theirs.get(next) == Some(member) {
                 true => apart.min(alone[next]),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::notes::notes;
 use super::problem::Problem;
 use super::reason::reason;
+use super::survive::{self, Loss};
 use super::{ApplicationPlan, Plan, Planner, Quality};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,6 +23,9 @@ pub struct Report {
     /// How far from the best the plan may be, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,
+    /// The largest losses that have to be survived, with what would have no place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
     /// What was taken for granted: signals that have ended, defaults that stand in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -53,7 +57,7 @@ pub enum Change {
     Stay,
 }
 
-/// Sums over all components that have a place.
+/// Sums over all components that have a place, and over what they send each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
@@ -72,8 +76,12 @@ impl Report {
     /// From what runs to the plan for it, with its bound.
     pub fn planned(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
         let mut planner = Planner::new(revision, snapshot);
-        let report = Self::new(revision, snapshot, &planner.plan());
-        Self { quality: Some(planner.quality()), ..report }
+        let plan = planner.plan();
+        Self {
+            quality: Some(planner.quality()),
+            losses: survive::required(revision, snapshot, &plan),
+            ..Self::new(revision, snapshot, &plan)
+        }
     }
 
     /// From what runs to a plan.
@@ -86,6 +94,7 @@ impl Report {
             before: totals(&problem, before),
             after: totals(&problem, |application, component| planned(plan, application, component)),
             quality: None,
+            losses: Vec::new(),
             notes: notes(revision, snapshot),
         }
     }
@@ -104,6 +113,7 @@ impl Report {
             before: totals(&Problem::new(before.0, before.1), runs),
             after: totals(&Problem::new(after.0, after.1), there),
             quality: None,
+            losses: Vec::new(),
             notes: notes(after.0, after.1),
         }
     }
@@ -188,8 +198,13 @@ fn totals<'a>(problem: &Problem, cluster: impl Fn(&str, &str) -> Option<&'a str>
         totals.energy += raw.energy;
         totals.carbon += raw.carbon;
         for call in problem.items[item].calls.iter().filter(|call| call.outgoing) {
-            let trip = place(call.other).map_or(0, |there| problem.latencies.between(member, there));
-            totals.latency += trip as f64 / 1000.0;
+            let Some(there) = place(call.other) else { continue };
+            totals.latency += problem.latencies.between(member, there) as f64 / 1000.0;
+            for traffic in problem.exchanged(call, member, there) {
+                totals.cost += traffic.cost;
+                totals.energy += traffic.energy;
+                totals.carbon += traffic.carbon;
+            }
         }
     }
     totals

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use qonnect_schema::documents::cluster::EgressRates;
+use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::{Cluster, Signals};
 
 /// Signals that are true now. One whose time is still to come, or whose validity has ended, is as if absent.
@@ -17,6 +19,9 @@ pub(super) struct Current<'a> {
     pub(super) intensity: BTreeMap<&'a str, f64>,
     /// By cluster.
     pub(super) pue: BTreeMap<&'a str, f64>,
+    /// Currency and kWh per GB that leaves it, by cluster or region.
+    pub(super) egress_price: BTreeMap<&'a str, f64>,
+    pub(super) egress_energy: BTreeMap<&'a str, f64>,
     /// Microseconds, between two clusters or regions in the order of their names.
     pub(super) round_trips: BTreeMap<(&'a str, &'a str), u64>,
 }
@@ -57,6 +62,10 @@ impl<'a> Current<'a> {
         self.intensity
             .extend(spec.grid_intensity.iter().map(|grid| (grid.region.as_str(), grid.grams_per_kwh)));
         self.pue.extend(spec.pue.iter().map(|pue| (pue.cluster.as_str(), pue.pue)));
+        for egress in &spec.egress {
+            self.egress_price.extend(egress.price.map(|price| (egress.from.as_str(), price.0)));
+            self.egress_energy.extend(egress.energy.map(|energy| (egress.from.as_str(), energy)));
+        }
         for trip in &spec.round_trips {
             if let [a, b] = trip.between.as_slice() {
                 self.round_trips.insert(pair(a, b), trip.latency.0);
@@ -67,6 +76,19 @@ impl<'a> Current<'a> {
     /// What each vCPU of a cluster draws, if it has no model of its own.
     pub(super) fn processor(&self, cluster: &Cluster) -> Option<PowerModel> {
         self.processors.get(cluster.spec.processor.as_deref()?).copied()
+    }
+
+    /// Price and energy of a GB that leaves a cluster: what is said of it counts before what is said of its region.
+    pub(super) fn egress(&self, cluster: &Cluster, defaults: &FleetDefaults) -> (f64, f64) {
+        let of = |rates: &BTreeMap<&str, f64>, own: Option<f64>| {
+            let region = || rates.get(cluster.spec.region.as_deref()?).copied();
+            rates.get(cluster.name()).copied().or(own).or_else(region)
+        };
+        let EgressRates { price, energy } = cluster.spec.egress;
+        (
+            of(&self.egress_price, price.map(|price| price.0)).unwrap_or(defaults.egress.price.0),
+            of(&self.egress_energy, energy).unwrap_or(defaults.egress.energy),
+        )
     }
 
     pub(super) fn round_trip(&self, a: &str, b: &str) -> Option<u64> {
@@ -93,15 +115,10 @@ mod tests {
     fn price(time: i64, until: Option<i64>, price: f64) -> Signals {
         let spec = SignalsSpec {
             source: "test".into(),
-            basis: None,
             time: at(time),
             valid_until: until.map(at),
             prices: vec![Price { cluster: "a".into(), price: Money(price) }],
-            power_models: vec![],
-            processors: vec![],
-            grid_intensity: vec![],
-            pue: vec![],
-            round_trips: vec![],
+            ..SignalsSpec::default()
         };
         Signals::new("prices", spec)
     }

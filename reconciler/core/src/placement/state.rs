@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::bond::Bond;
+use super::communication::Flow;
 use super::limit::{Used, plus};
 use super::loads::Loads;
+use super::objective::Scales;
 use super::problem::Problem;
+use super::reserve::{Reserve, Shift};
 use super::search;
 
 /// A component without a place gives everything for one.
@@ -21,9 +24,10 @@ pub(super) struct Solution {
     /// By application with a limit: what it uses, what is not yet placed taken at its least.
     pub(super) used: Vec<Used>,
     pub(super) loads: Loads,
+    pub(super) reserve: Reserve,
     /// What moves away from where it runs to make room for what matters more.
     yielding: BTreeSet<u32>,
-    /// What was put somewhere since somebody looked, and where it was before.
+    /// What was put somewhere since somebody looked, and where it was before, in this order.
     touched: Vec<(u32, Option<u32>)>,
 }
 
@@ -34,7 +38,13 @@ impl Solution {
         for app in problem.names.values() {
             solution.open(problem, *app);
         }
+        solution.guard(problem);
         solution
+    }
+
+    /// Counts anew what must find room elsewhere.
+    pub(super) fn guard(&mut self, problem: &Problem) {
+        self.reserve = Reserve::new(problem, &self.loads, |item| self.place(item));
     }
 
     /// Makes room for what the problem holds by now.
@@ -75,6 +85,11 @@ impl Solution {
         self.touched[moves..].iter().map(|(item, _)| *item as usize)
     }
 
+    /// The clusters that something has left after so many times.
+    pub(super) fn left_since(&self, moves: usize) -> impl Iterator<Item = usize> + '_ {
+        self.touched[moves..].iter().filter_map(|(_, from)| from.map(|from| from as usize))
+    }
+
     /// What is elsewhere than when somebody looked last.
     pub(super) fn look(&mut self) -> Vec<usize> {
         let mut touched = std::mem::take(&mut self.touched);
@@ -97,6 +112,9 @@ pub(super) struct State<'p> {
 pub(super) struct Field {
     /// By site; empty if it has no neighbour with a place.
     by_site: Vec<i64>,
+    /// GB per hour that leave it for each neighbour, and what they add is by the cluster that it is on.
+    leaving: Vec<f64>,
+    scales: Scales,
     /// On the clusters of its neighbours, where one round trip is zero.
     near: Vec<(usize, i64)>,
     /// What binds it to others, and where those are.
@@ -110,11 +128,41 @@ impl Field {
         }
         match self.near.iter().find(|(near, _)| *near == member) {
             Some((_, value)) => *value,
-            None => self.by_site.get(problem.latencies.site(member)).copied().unwrap_or(0),
+            None => self.away(problem, member),
         }
     }
 
-    fn bars(&self, problem: &Problem, member: usize) -> bool {
+    /// What the dependencies add on a cluster that none of the neighbours is on.
+    #[inline]
+    pub(super) fn away(&self, problem: &Problem, member: usize) -> i64 {
+        let apart = match self.by_site.as_slice() {
+            [] => 0,
+            by_site => by_site[problem.latencies.site(member)],
+        };
+        match self.leaving.is_empty() {
+            true => apart,
+            false => apart.saturating_add(self.leaves(problem, member)),
+        }
+    }
+
+    /// What is sent from there adds.
+    fn leaves(&self, problem: &Problem, member: usize) -> i64 {
+        let egress = &problem.members[member].egress;
+        self.leaving.iter().map(|gigabytes| self.scales.traffic(&egress.of(*gigabytes))).sum()
+    }
+
+    /// The clusters of neighbours.
+    pub(super) fn near(&self) -> impl Iterator<Item = usize> + '_ {
+        self.near.iter().map(|(member, _)| *member)
+    }
+
+    /// What the dependencies add at the least, wherever it goes.
+    pub(super) fn least(&self) -> i64 {
+        let near = self.near.iter().map(|(_, value)| *value);
+        self.by_site.iter().copied().chain(near).min().unwrap_or(0)
+    }
+
+    pub(super) fn bars(&self, problem: &Problem, member: usize) -> bool {
         self.bonds.iter().any(|(bond, there)| !bond.admits(problem, member, *there))
     }
 }
@@ -134,14 +182,29 @@ impl<'p> State<'p> {
         if problem.applications[app].limits.on_sums() {
             self.solution.used[app] = self.with(item, to);
         }
+        let Solution { loads, reserve, .. } = &mut *self.solution;
+        reserve.count(problem, Shift { item, from, to });
         if let Some(from) = from {
-            self.solution.loads.remove(problem, item, from);
+            let slack = *loads.slack(from);
+            loads.remove(problem, item, from);
+            reserve.measure(from, &slack, loads.slack(from));
         }
         if let Some(to) = to {
-            self.solution.loads.add(problem, item, to);
+            let slack = *loads.slack(to);
+            loads.add(problem, item, to);
+            reserve.measure(to, &slack, loads.slack(to));
         }
         self.solution.place[item] = to.map(|to| to as u32);
         self.solution.touched.push((item as u32, from.map(|from| from as u32)));
+    }
+
+    /// Takes back everything after so many times, as if nobody had tried.
+    pub(super) fn back_to(&mut self, moves: usize) {
+        for at in (moves..self.solution.moves()).rev() {
+            let (item, from) = self.solution.touched[at];
+            self.put(item as usize, from.map(|from| from as usize));
+        }
+        self.solution.touched.truncate(moves);
     }
 
     /// What the component itself adds there; `None` where no filter lets it be.
@@ -158,7 +221,7 @@ impl<'p> State<'p> {
 
     /// What leaving its cluster adds.
     pub(super) fn moving(&self, item: usize) -> i64 {
-        if self.problem.runs(item) { self.problem.scales(item).moving() } else { 0 }
+        self.problem.items[item].moving
     }
 
     /// What the component adds to the objective function on that cluster, with its neighbours where they are.
@@ -174,30 +237,39 @@ impl<'p> State<'p> {
 
     fn communication(&self, item: usize, member: usize, without: Option<usize>, limits: bool) -> i64 {
         let (problem, mut sum) = (self.problem, 0i64);
-        let scales = problem.scales(item);
         for call in &problem.items[item].calls {
             let Some(there) = self.place(call.other).filter(|_| Some(call.other) != without) else {
                 continue;
             };
             let trip = problem.latencies.between(member, there);
             let far = limits && call.limit.is_some_and(|limit| trip > limit);
-            sum = sum.saturating_add(if far { FAR } else { scales.communication(trip) });
+            sum = sum.saturating_add(match far {
+                true => FAR,
+                false => problem.communication(item, call, member, there),
+            });
         }
         sum
     }
 
     /// What its dependencies add, wherever it goes; beyond all measure where a limit would break.
     pub(super) fn field(&self, item: usize, without: Option<usize>, limits: bool) -> Field {
-        let (problem, mut field) = (self.problem, Field::default());
-        let scales = problem.scales(item);
+        let problem = self.problem;
+        let scales = *problem.scales(item);
+        let mut field = Field { scales, ..Field::default() };
         for call in &problem.items[item].calls {
             let Some(there) = self.place(call.other).filter(|_| Some(call.other) != without) else {
                 continue;
             };
             field.by_site.resize(problem.latencies.sites(), 0);
+            let Flow { weight, sends, receives } = call.flow;
+            let arrives = scales.traffic(&problem.members[there].egress.of(receives));
             for (sum, trip) in field.by_site.iter_mut().zip(problem.latencies.from(there)) {
                 let far = limits && call.limit.is_some_and(|limit| *trip > limit);
-                *sum = sum.saturating_add(if far { FAR } else { scales.communication(*trip) });
+                let trip = || scales.communication(weight * (*trip as f64 / 1000.0)) + arrives;
+                *sum = sum.saturating_add(if far { FAR } else { trip() });
+            }
+            if sends > 0.0 {
+                field.leaving.push(sends);
             }
             if field.near.iter().all(|(near, _)| *near != there) {
                 field.near.push((there, self.communication(item, there, without, limits)));
@@ -246,10 +318,7 @@ impl<'p> State<'p> {
                 continue;
             }
             let at = *member as usize;
-            let score = match field.by_site.as_slice() {
-                [] => *own,
-                by_site => own.saturating_add(by_site[problem.latencies.site(at)]),
-            };
+            let score = own.saturating_add(field.away(problem, at));
             let told = || facts.home == Some(at) || field.near.iter().any(|(near, _)| *near == at);
             let may_fit = || !room || facts.leaving == Some(at) || loads.may_fit(facts, at);
             let barred = || problem.barred(item, at) || field.bars(problem, at);
@@ -261,33 +330,45 @@ impl<'p> State<'p> {
 
     /// What [`Self::scan`] tells.
     pub(super) fn candidates(&self, item: usize, field: &Field, below: i64, room: bool) -> Vec<(i64, u32)> {
-        let mut found = Vec::new();
+        let menu = self.problem.menus.of(self.problem.items[item].menu);
+        let mut found = Vec::with_capacity(menu.members.len());
         self.scan(item, field, below, room, |score, member| found.push((score, member)));
         found
     }
 
+    /// The first of what [`Self::scan`] tells, the best first.
+    pub(super) fn few(
+        &self,
+        item: usize,
+        field: &Field,
+        below: i64,
+        room: bool,
+        most: usize,
+    ) -> Vec<(i64, u32)> {
+        let mut few: Vec<(i64, u32)> = Vec::with_capacity(most + 1);
+        self.scan(item, field, below, room, |score, member| {
+            let found = (score, member);
+            if few.len() < most || few.last().is_some_and(|last| found < *last) {
+                few.insert(few.partition_point(|known| *known < found), found);
+                few.truncate(most);
+            }
+        });
+        few
+    }
+
     /// The best cluster that can take the component now, where it would add less than `below`.
     pub(super) fn best(&mut self, item: usize, field: &Field, below: i64) -> Option<usize> {
-        // Most often one of the first will do, and looking for it again costs less than sorting.
+        // Most often one of the first will do.
         const LOOKS_MAX: usize = 4;
-        let mut last = (i64::MIN, 0);
-        for _ in 0..LOOKS_MAX {
-            let mut next = (i64::MAX, 0);
-            self.scan(item, field, below, true, |score, member| {
-                if (score, member) > last && (score, member) < next {
-                    next = (score, member);
-                }
-            });
-            if next.0 == i64::MAX {
-                return None;
+        let few = self.few(item, field, below, true, LOOKS_MAX);
+        for (_, member) in &few {
+            if self.can(item, *member as usize) {
+                return Some(*member as usize);
             }
-            if self.can(item, next.1 as usize) {
-                return Some(next.1 as usize);
-            }
-            last = next;
         }
+        let last = few.get(LOOKS_MAX - 1)?;
         let mut rest = self.candidates(item, field, below, true);
-        rest.retain(|candidate| *candidate > last);
+        rest.retain(|candidate| candidate > last);
         search::best_first(rest).map(|(_, member)| member).find(|member| self.can(item, *member))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::documents::snapshot::{ClusterState, Health};
 use qonnect_schema::revision::Revision;
@@ -44,7 +45,7 @@ impl Touched {
             if old.clusters[name] != *cluster
                 || !alike(states)
                 || maintenance[0].until(cluster) != maintenance[1].until(cluster)
-                || priced_otherwise(cluster, &signals)
+                || priced_otherwise(cluster, &signals, &new.fleet.defaults)
             {
                 touched.clusters.insert(name.clone());
             }
@@ -84,7 +85,7 @@ fn alike(states: [Option<&ClusterState>; 2]) -> bool {
     }
 }
 
-fn priced_otherwise(cluster: &Cluster, signals: &[Current<'_>; 2]) -> bool {
+fn priced_otherwise(cluster: &Cluster, signals: &[Current<'_>; 2], defaults: &FleetDefaults) -> bool {
     let [was, is] = signals;
     let (name, region) = (cluster.name(), cluster.spec.region.as_deref().unwrap_or_default());
     was.prices.get(name) != is.prices.get(name)
@@ -92,6 +93,7 @@ fn priced_otherwise(cluster: &Cluster, signals: &[Current<'_>; 2]) -> bool {
         || was.processor(cluster) != is.processor(cluster)
         || was.pue.get(name) != is.pue.get(name)
         || was.intensity.get(region) != is.intensity.get(region)
+        || was.egress(cluster, defaults) != is.egress(cluster, defaults)
 }
 
 /// Whether a component runs, moves or was given up elsewhere, or may be tried again since.

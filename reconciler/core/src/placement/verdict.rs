@@ -5,6 +5,7 @@ use qonnect_schema::documents::placement::{Filter, Refusal};
 use super::bond::{Bond, Kind};
 use super::limit::{Used, minus, plus};
 use super::problem::Problem;
+use super::reserve::Shift;
 use super::state::State;
 
 /// Another component of the same application that is where it must not be.
@@ -32,7 +33,19 @@ impl State<'_> {
 
     /// Whether a possible cluster can take the component now, all else staying where it is.
     pub(super) fn can(&mut self, item: usize, member: usize) -> bool {
-        self.conflict(item, member).is_none() && self.within_limit(item, member) && self.fits(item, member)
+        self.conflict(item, member).is_none()
+            && self.within_limit(item, member)
+            && self.fits(item, member)
+            && self.spares(item, member)
+    }
+
+    /// Whether enough stays free for what may die.
+    pub(super) fn spares(&self, item: usize, member: usize) -> bool {
+        self.solution.reserve.admits(self.problem, self.shift(item, member))
+    }
+
+    fn shift(&self, item: usize, member: usize) -> Shift {
+        Shift { item, from: self.place(item), to: Some(member) }
     }
 
     /// The first component that would be too far away, too near, or not with it.
@@ -159,6 +172,9 @@ impl State<'_> {
         if let Some(conflict) = self.conflict(item, member) {
             return Some(conflict.refusal(problem, member));
         }
+        if let Some(refusal) = self.solution.reserve.refusal(problem, self.shift(item, member)) {
+            return Some(refusal);
+        }
         let limits = problem.app(item).limits;
         if let Some(most) = limits.path
             && let path = self.longest_path(item, member)
@@ -186,7 +202,7 @@ impl State<'_> {
         if self.place(item) == Some(member) && self.own(item, member).is_some() {
             return self.conflict(item, member).is_some();
         }
-        if !self.fits(item, member) || self.conflict(item, member).is_some() {
+        if !self.fits(item, member) || self.conflict(item, member).is_some() || !self.spares(item, member) {
             return true;
         }
         let limits = self.problem.app(item).limits;

@@ -92,18 +92,7 @@ impl FromStr for WhatIf {
 
 impl WhatIf {
     fn apply(&self, revision: &mut Revision, snapshot: &mut SnapshotSpec) -> Result<(), Error> {
-        let spec = SignalsSpec {
-            source: self.text.clone(),
-            basis: None,
-            time: snapshot.now,
-            valid_until: None,
-            prices: vec![],
-            power_models: vec![],
-            processors: vec![],
-            grid_intensity: vec![],
-            pue: vec![],
-            round_trips: vec![],
-        };
+        let spec = SignalsSpec { source: self.text.clone(), time: snapshot.now, ..SignalsSpec::default() };
         match self.what {
             What::LoseCluster => lose(&self.clusters(revision)?, revision, snapshot),
             What::LoseRegion => {

@@ -198,7 +198,7 @@ fn component(part: &Part, ports: &mut impl Iterator<Item = u16>) -> anyhow::Resu
         None => None,
     };
     let depends_on =
-        part.calls.iter().map(|callee| Dependency { component: callee.clone(), max_latency: None });
+        part.calls.iter().map(|callee| Dependency { component: callee.clone(), ..Dependency::default() });
     Ok(Component {
         name: part.name.clone(),
         manifests: vec![part.file()],

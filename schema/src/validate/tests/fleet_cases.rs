@@ -145,6 +145,16 @@ pub(super) const FLEET_CASES: &[Case] = &[
     ),
     (
         |r| {
+            r.replace(
+                "signals/prices.yaml",
+                "  prices:",
+                "  egress: [{from: north, price: 0.02}, {from: north, energy: -1}]\n  prices:",
+            )
+        },
+        &["error out-of-range signals/prices.yaml:7:58 /spec/egress/1/energy"],
+    ),
+    (
+        |r| {
             r.remove(APPLICATION)
                 .remove(WEB)
                 .remove("apps/shop/db/service.yaml")

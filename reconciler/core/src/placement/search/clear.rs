@@ -41,13 +41,12 @@ fn clear(state: &mut State<'_>, item: usize, member: usize) -> bool {
     });
     here.sort_by_key(|other| (problem.app(*other).priority(), Reverse(*other)));
     let mut here = here.into_iter();
+    let moves = state.solution.moves();
     let mut sent = Vec::new();
     while !state.solution.loads.fits_without(problem, item, member, &gone) {
         let Some(other) = here.next() else {
-            for other in sent {
-                state.put(other, Some(member));
-                state.solution.set_yields(other, false);
-            }
+            state.back_to(moves);
+            sent.into_iter().for_each(|other| state.solution.set_yields(other, false));
             return false;
         };
         let field = state.field(other, None, true);

@@ -22,11 +22,12 @@ pub(super) struct Budget(usize);
 
 impl Budget {
     const EACH: usize = 2;
-    /// What a few components may use up, too.
-    const FEW: usize = 64;
+    /// What each of a few components may use up, too, and for each round that is to follow.
+    pub(super) const FEW_MAX: usize = 64;
+    const FEW_EACH: usize = 8;
 
-    pub(super) fn new(items: usize) -> Self {
-        Self(Self::EACH * items + Self::FEW * items.min(32))
+    pub(super) fn new(items: usize, rounds: usize) -> Self {
+        Self(Self::EACH * items + (Self::FEW_EACH * rounds).min(Self::FEW_MAX) * items.min(32))
     }
 }
 
@@ -85,6 +86,7 @@ fn give_way(
     if !could_go {
         return false;
     }
+    let moves = state.solution.moves();
     state.put(other, None);
     if state.can(item, to) {
         state.put(item, Some(to));
@@ -96,9 +98,8 @@ fn give_way(
             state.put(other, Some(member));
             return true;
         }
-        state.put(item, from);
     }
-    state.put(other, Some(to));
+    state.back_to(moves);
     false
 }
 
@@ -110,34 +111,28 @@ pub(super) fn gather(state: &mut State<'_>, item: usize) -> bool {
 }
 
 fn gather_at(state: &mut State<'_>, item: usize, member: usize) -> bool {
-    if !state.fits(item, member) {
+    if !state.fits(item, member) || !state.spares(item, member) {
         return false;
     }
-    let mut moved: Vec<(usize, Option<usize>)> = vec![(item, None)];
+    let moves = state.solution.moves();
+    let mut asked = Vec::new();
     state.put(item, Some(member));
-    while let Some(Conflict { other, there, .. }) = state.conflict(item, member) {
+    while let Some(Conflict { other, .. }) = state.conflict(item, member) {
         state.put(other, None);
-        moved.push((other, Some(there)));
         place::one(state, other);
         // A neighbour that was asked before cannot come nearer.
-        let asked = moved.iter().filter(|(asked, _)| *asked == other).count() > 1;
-        if state.place(other).is_none() || asked {
-            put_back(state, moved);
+        if state.place(other).is_none() || asked.contains(&other) {
+            state.back_to(moves);
             return false;
         }
+        asked.push(other);
     }
     let app = state.problem.items[item].app;
     let path = state.problem.applications[app].limits.path;
     let long = path.is_some_and(|most| state.longest_path(item, member) > most);
     let over = long || state.over_limit(app).is_some();
     if over {
-        put_back(state, moved);
+        state.back_to(moves);
     }
     !over
-}
-
-fn put_back(state: &mut State<'_>, moved: Vec<(usize, Option<usize>)>) {
-    for (item, from) in moved.into_iter().rev() {
-        state.put(item, from);
-    }
 }

@@ -8,7 +8,7 @@ use super::neighbourhood::sum;
 /// than before.
 pub(super) fn settle(state: &mut State<'_>, item: usize) -> bool {
     let group = state.problem.group(item);
-    let before: Vec<Option<usize>> = group.iter().map(|item| state.place(*item)).collect();
+    let moves = state.solution.moves();
     let present = sum(state, &group);
     group.iter().for_each(|item| state.put(*item, None));
     for (score, member) in best_first(common(state, &group)) {
@@ -19,7 +19,7 @@ pub(super) fn settle(state: &mut State<'_>, item: usize) -> bool {
             return true;
         }
     }
-    group.iter().zip(before).for_each(|(item, place)| state.put(*item, place));
+    state.back_to(moves);
     false
 }
 
@@ -41,9 +41,10 @@ fn common(state: &State<'_>, group: &[usize]) -> Vec<(i64, u32)> {
 }
 
 fn put_all(state: &mut State<'_>, group: &[usize], member: usize) -> bool {
-    for (count, item) in group.iter().enumerate() {
+    let moves = state.solution.moves();
+    for item in group {
         if !state.can(*item, member) {
-            group[..count].iter().for_each(|item| state.put(*item, None));
+            state.back_to(moves);
             return false;
         }
         state.put(*item, Some(member));

@@ -4,11 +4,13 @@
 //! The search knows no clock and no chance: its budget is counted in tries, and the order of names breaks ties.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use qonnect_schema::documents::application::Strategy;
 
 use super::state::State;
+
+use watch::Watch;
 
 mod clear;
 mod exchange;
@@ -17,8 +19,9 @@ mod neighbourhood;
 mod pairs;
 mod place;
 mod preempt;
+mod watch;
 
-/// How often components are tried anew. Each pass improves the sum; after the first ones only a few are concerned.
+/// How often components are tried anew. Each pass improves the sum; after the first ones few have anything new to see.
 const PASSES_MAX: usize = 64;
 
 /// How much is done for a better plan.
@@ -61,9 +64,12 @@ pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
     place::all(state, &new);
     preempt::all(state, &new);
     let Effort::Rounds(rounds) = effort else { return };
-    improve(state, items);
+    let mut watch = Watch::new(state);
+    improve(state, items, rounds, &mut watch);
+    let moves = state.solution.moves();
     if neighbourhood::explore(state, items, rounds) {
-        improve(state, items);
+        watch.stir(state, moves);
+        improve(state, items, rounds, &mut watch);
     }
     // Last, since nobody who makes room would go by himself.
     clear::all(state, &new);
@@ -117,29 +123,16 @@ fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
     }
 }
 
-fn improve(state: &mut State<'_>, items: &[usize]) {
-    let mut budget = exchange::Budget::new(items.len());
-    let mut turn: Vec<usize> = items.to_vec();
+fn improve(state: &mut State<'_>, items: &[usize], rounds: usize, watch: &mut Watch) {
+    let mut budget = exchange::Budget::new(items.len(), rounds);
     for _ in 0..PASSES_MAX {
-        let (mut improved, start) = (false, state.solution.moves());
-        for &item in &turn {
-            improved |= place::shift(state, item);
-        }
-        for &item in &turn {
-            improved |= pairs::join(state, item);
-        }
-        for &item in &turn {
-            improved |= state.is_grouped(item)
-                && state.problem.group(item).first() == Some(&item)
-                && group::settle(state, item);
+        let start = state.solution.moves();
+        let mut improved = false;
+        for &item in items {
+            improved |= try_one(state, item, watch);
         }
         if improved {
-            turn = concerned(state, start, items);
-            continue;
-        }
-        if turn.len() < items.len() {
-            // Somebody else may have a use for the room that was left.
-            turn = items.to_vec();
+            watch.stir(state, start);
             continue;
         }
         for &item in items {
@@ -149,18 +142,19 @@ fn improve(state: &mut State<'_>, items: &[usize]) {
         if !improved {
             break;
         }
+        watch.stir(state, start);
     }
 }
 
-/// Those who moved since then, and their neighbours.
-fn concerned(state: &State<'_>, start: usize, items: &[usize]) -> Vec<usize> {
-    let mut concerned: BTreeSet<usize> = state.solution.moved_since(start).collect();
-    for item in concerned.clone() {
-        let facts = &state.problem.items[item];
-        concerned.extend(facts.calls.iter().map(|call| call.other));
-        concerned.extend(facts.bonds.iter().map(|bond| bond.other));
-    }
-    items.iter().copied().filter(|item| concerned.contains(item)).collect()
+/// By itself, with each of its callees, and with all that must be on one cluster with it.
+fn try_one(state: &mut State<'_>, item: usize, watch: &mut Watch) -> bool {
+    let Some(look) = watch.look(state, item) else { return false };
+    watch.looked(item, state.solution.moves());
+    // Who just moved has its turn again, and then perhaps with others.
+    let leads = state.is_grouped(item) && state.problem.group(item).first() == Some(&item);
+    place::shift(state, item, &look)
+        || pairs::join(state, item, &look)
+        || (leads && group::settle(state, item))
 }
 
 /// Candidates as they are asked for, the best first; clusters that tie in the order of their names.

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use super::super::bound;
 use super::super::state::{NOWHERE, State};
 use super::place;
+use super::watch::Look;
 
 /// How many components are taken out at once: more than a pair or a chain, few enough to be quick.
 const TAKEN_MAX: usize = 8;
@@ -70,8 +71,9 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> 
         return false;
     }
     let free: Vec<usize> = items.iter().filter(free).copied().collect();
-    // Who is proved to be at the best place makes way for others, but has nothing to gain.
-    let open = bound::unproved(state, &free);
+    // Who is proved to be at the best place makes way for others, but has nothing to gain. A few rounds cost less than
+    // the proof.
+    let open = if effort >= THOROUGH { bound::unproved(state, &free) } else { free.clone() };
     if open.is_empty() {
         return false;
     }
@@ -155,8 +157,7 @@ fn neighbourhood(state: &State<'_>, free: &[usize], first: usize, dice: &mut Dic
             }
         }
         1 => {
-            let menu = state.problem.menus.of(state.problem.items[first].menu);
-            let wanted = menu.members.get(dice.roll(menu.members.len())).map(|member| *member as usize);
+            let wanted = any_of_menu(state, first, dice);
             for member in state.place(first).into_iter().chain(wanted) {
                 let guests = state.solution.loads.guests(member);
                 let start = dice.roll(guests.len());
@@ -176,22 +177,23 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
     if taken.is_empty() {
         return 0;
     }
-    let before: Vec<(usize, Option<usize>)> = taken.iter().map(|item| (*item, state.place(*item))).collect();
+    let moves = state.solution.moves();
     let value = sum(state, taken);
     let lost_before = lost(state, taken);
-    for (item, _) in &before {
-        state.put(*item, None);
-    }
+    taken.iter().for_each(|item| state.put(*item, None));
     dice.shuffle(taken);
-    // Now and then somebody takes what is not the best for it alone, and leaves that to the others.
+    // Now and then all go to one cluster, which none would do alone.
+    let herd = (dice.roll(4) == 0).then(|| any_of_menu(state, taken[0], dice)).flatten();
+    // Or somebody takes what is not the best for it alone, and leaves that to the others.
     let astray = (dice.roll(2) == 0).then(|| dice.roll(taken.len()));
     for (at, item) in taken.iter().enumerate() {
-        match astray == Some(at) {
-            true => stray(state, *item, dice),
-            false => place::one(state, *item),
+        match herd.filter(|member| state.own(*item, *member).is_some() && state.can(*item, *member)) {
+            Some(member) => state.put(*item, Some(member)),
+            None if astray == Some(at) => stray(state, *item, dice),
+            None => place::one(state, *item),
         }
     }
-    while taken.iter().filter(|item| place::shift(state, **item)).count() > 0 {}
+    while taken.iter().filter(|item| place::shift(state, **item, &Look::Everywhere)).count() > 0 {}
     let change = sum(state, taken) - value;
     match lost(state, taken).cmp(&lost_before) {
         // What matters more has a place now: better, whatever it adds.
@@ -199,9 +201,7 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
         Ordering::Equal if change < slack.max(0) => return change,
         Ordering::Equal | Ordering::Greater => {}
     }
-    // All are out before the first comes back, so that none finds its place taken.
-    before.iter().for_each(|(item, _)| state.put(*item, None));
-    before.into_iter().for_each(|(item, place)| state.put(item, place));
+    state.back_to(moves);
     0
 }
 
@@ -212,6 +212,12 @@ fn lost(state: &State<'_>, taken: &[usize]) -> Vec<(bool, i32)> {
         without.map(|item| (state.problem.runs(*item), state.problem.app(*item).priority())).collect();
     lost.sort_unstable_by(|a, b| b.cmp(a));
     lost
+}
+
+/// Any cluster that it may choose.
+fn any_of_menu(state: &State<'_>, item: usize, dice: &mut Dice) -> Option<usize> {
+    let menu = state.problem.menus.of(state.problem.items[item].menu);
+    menu.members.get(dice.roll(menu.members.len())).map(|member| *member as usize)
 }
 
 /// Any cluster that takes it.
@@ -238,8 +244,7 @@ pub(super) fn sum(state: &State<'_>, items: &[usize]) -> i64 {
         for call in &state.problem.items[item].calls {
             let Some(there) = state.place(call.other) else { continue };
             if call.outgoing || !items.contains(&call.other) {
-                let trip = state.problem.latencies.between(member, there);
-                sum = sum.saturating_add(state.problem.scales(item).communication(trip));
+                sum = sum.saturating_add(state.problem.communication(item, call, member, there));
             }
         }
     }

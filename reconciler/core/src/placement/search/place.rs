@@ -2,6 +2,7 @@
 
 use super::super::state::{NOWHERE, State};
 use super::exchange::{self, Budget};
+use super::watch::Look;
 use super::{best_first, group};
 
 pub(super) fn all(state: &mut State<'_>, order: &[usize]) {
@@ -10,7 +11,7 @@ pub(super) fn all(state: &mut State<'_>, order: &[usize]) {
             one(state, item);
         }
     }
-    let mut budget = Budget::new(order.len());
+    let mut budget = Budget::new(order.len(), Budget::FEW_MAX);
     for &item in order {
         if state.place(item).is_none() && !exchange::displace(state, item, &mut budget) {
             exchange::gather(state, item);
@@ -54,11 +55,21 @@ fn leaves_a_choice(state: &State<'_>, item: usize, member: usize) -> bool {
     })
 }
 
-/// Moves one component to the best cluster that takes it.
-pub(super) fn shift(state: &mut State<'_>, item: usize) -> bool {
+/// Moves one component to the best cluster that takes it, of some or of all.
+pub(super) fn shift(state: &mut State<'_>, item: usize, look: &Look) -> bool {
     let present = state.present(item);
     let field = state.field(item, None, true);
-    let better = state.best(item, &field, present);
+    let better = match look {
+        Look::Everywhere => state.best(item, &field, present),
+        Look::At(members) => {
+            let score = |member: &usize| {
+                let score = state.own(item, *member)?.saturating_add(field.at(state.problem, *member));
+                (score < present).then_some((score, *member as u32))
+            };
+            let better: Vec<_> = members.iter().filter_map(score).collect();
+            best_first(better).map(|(_, member)| member).find(|member| state.can(item, *member))
+        }
+    };
     if better.is_some() {
         state.put(item, better);
     }

@@ -31,6 +31,7 @@ fn preempt(state: &mut State<'_>, item: usize) {
         };
         let mut lower: Vec<usize> = guests.filter(lower).collect();
         lower.sort_unstable_by_key(|guest| (state.problem.app(*guest).priority(), Reverse(*guest)));
+        let moves = state.solution.moves();
         let mut out = Vec::new();
         while !state.can(item, member) {
             let Some(guest) = lower.get(out.len()).copied() else { break };
@@ -53,6 +54,6 @@ fn preempt(state: &mut State<'_>, item: usize) {
             }
             return;
         }
-        out.into_iter().rev().for_each(|guest| state.put(guest, Some(member)));
+        state.back_to(moves);
     }
 }
