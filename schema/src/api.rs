@@ -36,7 +36,9 @@ use crate::documents::placement::{Arrival, Candidate, Move, Score};
 use crate::documents::release::Mark;
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
-use crate::tree::{Entry, Tree};
+
+mod folder;
+pub use folder::ReleaseFolder;
 
 /// An agent starts, or has met a lead that does not know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,28 +84,6 @@ pub struct ReleaseHint {
     pub commit: String,
     pub generation: u64,
     pub digest: String,
-}
-
-/// A cluster's folder of the deploy branch at one commit, handed on by a lead, or kept by an agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ReleaseFolder {
-    pub commit: String,
-    /// Contents by path within the folder.
-    pub files: BTreeMap<String, String>,
-}
-
-impl ReleaseFolder {
-    /// `None` where something is no text: no release holds such files.
-    pub fn new(commit: &str, tree: &Tree) -> Option<Self> {
-        let text = |entry: &Entry| String::from_utf8(entry.bytes()?.into()).ok();
-        let files = tree.iter().map(|(path, entry)| Some((path.clone(), text(entry)?)));
-        Some(Self { commit: commit.into(), files: files.collect::<Option<_>>()? })
-    }
-
-    pub fn tree(&self) -> Tree {
-        self.files.iter().map(|(path, text)| (path.clone(), Entry::file(text))).collect()
-    }
 }
 
 /// The whole state of a cluster, as its agent sees it.
@@ -237,6 +217,9 @@ pub struct ApplicationView {
     /// The worst of its components; absent where nothing is placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// Since when a cluster that one of them runs on is silent: `health` is what it said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Timestamp>,
     /// The commit that it runs at.
     pub commit: String,
     /// The newest commit changes it, but has a fault.
@@ -265,6 +248,9 @@ pub struct PlacementView {
     pub stranded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ComponentStatus>,
+    /// Since when its cluster is silent: `status` is what it said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use qonnect_core::audit;
 use qonnect_core::knowledge::Knowledge;
 use qonnect_core::placement::UnderWay;
@@ -33,7 +34,10 @@ pub(super) fn clusters(knowledge: &Knowledge, revision: Option<&Revision>) -> Ve
             nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
             capacity: nodes.iter().map(free).fold(Resources::default(), |sum, one| sum.plus(&one)),
             components: count(state.components.iter()),
-            components_ready: count(state.components.iter().filter(|status| status.health == Health::Ready)),
+            components_ready: match state.stale() {
+                None => count(state.components.iter().filter(|status| status.health == Health::Ready)),
+                Some(_) => 0,
+            },
             wanted: knowledge.releases.get(name).cloned(),
             applied: state.release.clone(),
             stalled: knowledge.stalled.get(name).cloned().unwrap_or_default(),
@@ -71,14 +75,20 @@ pub(super) fn applications(knowledge: &Knowledge, revision: Option<&Revision>) -
             };
             parts.filter_map(health).max()
         };
+        let stale = |component: &str| {
+            let parts = placed().filter(|(part, _)| layout::whole(part) == component);
+            parts.filter_map(|(_, placed)| silent_since(knowledge, placed)).min()
+        };
         let healths: Vec<_> =
             spec.components.iter().filter_map(|component| health(&component.name)).collect();
+        let ready = |component: &str| health(component) == Some(Health::Ready) && stale(component).is_none();
         ApplicationView {
             name: name.clone(),
             namespace: source.namespace().into(),
             objectives: spec.objectives,
             components: count(spec.components.iter()),
-            components_ready: count(healths.iter().filter(|health| **health == Health::Ready)),
+            components_ready: count(spec.components.iter().filter(|component| ready(&component.name))),
+            stale: spec.components.iter().filter_map(|component| stale(&component.name)).min(),
             health: healths.iter().max().copied(),
             commit: source.commit.clone(),
             held: source.commit != revision.commit,
@@ -106,6 +116,7 @@ pub(super) fn placements(knowledge: &Knowledge, _: Option<&Revision>) -> Vec<Pla
                 arrived: placed.arrived,
                 stranded: placed.stranded,
                 status: status.map(|status| ComponentStatus::clone(status)),
+                stale: status.and_then(|_| silent_since(knowledge, placed)),
                 score: placed.score.clone(),
                 others: placed.others.clone(),
                 revision: placement.spec.revision.clone(),
@@ -148,6 +159,11 @@ fn statuses(knowledge: &Knowledge) -> Statuses<'_> {
     statuses
 }
 
+/// Since when the cluster of a component is silent.
+fn silent_since(knowledge: &Knowledge, placed: &ComponentPlacement) -> Option<Timestamp> {
+    knowledge.clusters.get(placed.cluster.as_deref()?)?.stale()
+}
+
 fn names<'a>(knowledge: &'a Knowledge, revision: Option<&'a Revision>) -> BTreeSet<&'a str> {
     let wanted = revision.into_iter().flat_map(|revision| revision.clusters.keys());
     wanted.chain(knowledge.clusters.keys()).map(String::as_str).collect()
@@ -175,4 +191,70 @@ fn free(node: &Node) -> Resources {
 
 fn count(items: impl Iterator) -> u32 {
     u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use qonnect_schema::documents::placement::PlacementSpec;
+    use qonnect_schema::documents::snapshot::ClusterStatus;
+    use qonnect_schema::{Application, ApplicationSpec, Placement};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A component that was Ready on a cluster when that was last heard.
+    fn knowledge(status: ClusterStatus) -> Knowledge {
+        let web = json!({
+            "application": "shop", "component": "web", "generation": 1, "health": "Ready", "objects": 1,
+        });
+        let state = ClusterState {
+            status,
+            since: Timestamp::UNIX_EPOCH,
+            components: vec![serde_json::from_value(web).unwrap()],
+            ..Default::default()
+        };
+        let placed = ComponentPlacement { cluster: Some("fog".into()), ..Default::default() };
+        let spec = PlacementSpec { components: [("web".into(), placed)].into(), ..Default::default() };
+        let mut knowledge = Knowledge::default();
+        knowledge.clusters = Arc::new([("fog".into(), Arc::new(state))].into());
+        knowledge.placements = Arc::new([("shop".into(), Arc::new(Placement::new("shop", spec)))].into());
+        knowledge
+    }
+
+    fn revision() -> Revision {
+        let component = json!({"name": "web", "manifests": ["web.yaml"]});
+        let components = vec![serde_json::from_value(component).unwrap()];
+        let application = Application::new("shop", ApplicationSpec { components, ..Default::default() });
+        let source = ApplicationSource { commit: "c".into(), application, manifests: Arc::default() };
+        Revision {
+            commit: "c".into(),
+            time: Timestamp::UNIX_EPOCH,
+            fleet: Default::default(),
+            clusters: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            applications: [("shop".into(), Arc::new(source))].into(),
+        }
+    }
+
+    #[test]
+    fn what_a_silent_cluster_said_is_stale_and_never_counted_as_ready() {
+        let revision = revision();
+        for (status, stale) in [
+            (ClusterStatus::Ready, None),
+            (ClusterStatus::Suspect, Some(Timestamp::UNIX_EPOCH)),
+            (ClusterStatus::Lost, Some(Timestamp::UNIX_EPOCH)),
+        ] {
+            let knowledge = knowledge(status);
+            let ready = u32::from(stale.is_none());
+            let cluster = &clusters(&knowledge, Some(&revision))[0];
+            assert_eq!((cluster.components_ready, cluster.components), (ready, 1), "{status:?}");
+            let application = &applications(&knowledge, Some(&revision))[0];
+            assert_eq!((application.components_ready, application.stale), (ready, stale), "{status:?}");
+            let placement = &placements(&knowledge, Some(&revision))[0];
+            assert_eq!(placement.stale, stale, "{status:?}");
+            assert_eq!(placement.status.as_ref().unwrap().health, Health::Ready, "what it said is kept");
+        }
+    }
 }

@@ -83,6 +83,13 @@ pub struct ClusterState {
     pub failing: BTreeMap<String, Timestamp>,
 }
 
+impl ClusterState {
+    /// Since when what it said may be wrong by now: its agent is silent. `None` while it speaks.
+    pub fn stale(&self) -> Option<Timestamp> {
+        matches!(self.status, ClusterStatus::Suspect | ClusterStatus::Lost).then_some(self.since)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ClusterStatus {
     /// No agent has registered.

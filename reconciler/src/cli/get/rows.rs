@@ -177,7 +177,7 @@ impl Rows for ApplicationView {
         vec![
             self.name.clone(),
             format!("{}/{}", self.components_ready, self.components),
-            self.health.map_or_else(|| "Unplaced".into(), |health| format!("{health:?}"))
+            told(self.stale, self.health.map_or_else(|| "Unplaced".into(), |health| format!("{health:?}")))
                 + if self.suspended { ",Suspended" } else { "" },
             commit(&self.commit),
             if self.held { "yes" } else { "-" }.into(),
@@ -208,7 +208,7 @@ impl Rows for PlacementView {
             (None, _) => "Unplaced".into(),
             (Some(_), _) if self.stranded => "Stranded".into(),
             (Some(_), None) => "Pending".into(),
-            (Some(_), Some(status)) => format!("{:?}", status.health),
+            (Some(_), Some(status)) => told(self.stale, format!("{:?}", status.health)),
         };
         vec![
             self.application.clone(),
@@ -313,6 +313,11 @@ impl Rows for Event {
     }
 }
 
+/// What was said before a cluster fell silent is no news of it.
+fn told(stale: Option<Timestamp>, said: String) -> String {
+    stale.map_or(said, |since| format!("Stale since {}", since.strftime("%F %TZ")))
+}
+
 /// In units of the objective function, not in millionths.
 fn score(score: Option<&Score>) -> String {
     score.map_or_else(|| "-".into(), |score| format!("{:.4}", score.total as f64 / 1e6))
@@ -380,6 +385,13 @@ mod tests {
              "moving": {"from": "edge", "phase": "placing", "deadline": "2026-01-01T00:10:00Z"}, "revision": "0123456789"},
             {"application": "bookinfo", "component": "ratings", "revision": "0123456789"},
         ]);
+        let stale = json!([{
+            "application": "bookinfo", "component": "details", "cluster": "fog", "revision": "0123456789",
+            "stale": "2026-01-01T00:04:00Z", "status": {"application": "bookinfo", "component": "details",
+                "generation": 1, "health": "Ready", "objects": 2},
+        }]);
+        let line = show::<PlacementView>(stale, false);
+        assert!(line.contains("Stale since 2026-01-01 00:04:00Z") && !line.contains("Ready"), "{line}");
         assert_eq!(
             show::<PlacementView>(placement, false),
             "APPLICATION  COMPONENT  CLUSTER   STATUS    MOVING             SCORE   REVISION\n\
