@@ -151,7 +151,10 @@ pub(super) const FLEET_CASES: &[Case] = &[
                 "  egress: [{from: north, price: 0.02}, {from: north, energy: -1}]\n  prices:",
             )
         },
-        &["error out-of-range signals/prices.yaml:7:58 /spec/egress/1/energy"],
+        &[
+            "error duplicate-name signals/prices.yaml:7:47 /spec/egress/1/from",
+            "error out-of-range signals/prices.yaml:7:62 /spec/egress/1/energy",
+        ],
     ),
     (
         |r| {
