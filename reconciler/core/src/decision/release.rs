@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use qonnect_schema::documents::placement::MovePhase;
 use qonnect_schema::documents::release::{Mark, ReleasedApplication, Removal, RemovalCause};
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::{Release, ReleaseSpec, layout};
 
 use super::deployed::under;
 use super::{AllCopies, Input, callees_first, document};
+
+/// Components, by application and name.
+type Ids<'a> = BTreeSet<(&'a str, &'a str)>;
 
 /// What a draft makes of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,18 +28,19 @@ pub(super) fn releases(
     intent: &str,
     tree: &mut BTreeMap<String, Arc<[u8]>>,
 ) -> BTreeMap<String, NewRelease> {
-    let mut orders = orders(input, copies);
+    let (mut orders, placed) = (orders(input, copies), placed(input));
     let known = input.deployed.releases.keys().chain(input.releases.keys());
     // Branch and Knowledge Base may both be younger than what an agent has accepted, or still holds.
     let holds = |state: &ClusterState| !state.mark.is_unset() || !state.components.is_empty();
     let reported = input.snapshot.clusters.iter().filter(|(_, state)| holds(state));
     let reported = reported.map(|(cluster, _)| cluster);
     let clusters: BTreeSet<String> = known.chain(orders.keys()).chain(reported).cloned().collect();
-    let mut new = BTreeMap::new();
+    let (mut new, nothing) = (BTreeMap::new(), BTreeSet::new());
     for cluster in clusters {
         let order = orders.remove(&cluster).unwrap_or_default();
         let path = layout::release(&cluster);
-        let bytes = match release(input, &cluster, order, intent, tree) {
+        let placed = placed.get(cluster.as_str()).unwrap_or(&nothing);
+        let bytes = match release(input, (&cluster, placed), order, intent, tree) {
             Some(spec) => {
                 let release = NewRelease { generation: spec.generation, digest: spec.digest.clone() };
                 new.insert(cluster.clone(), release);
@@ -54,7 +59,7 @@ pub(super) fn releases(
 /// The next release of one cluster, or `None` if nothing changes there.
 fn release(
     input: &Input<'_>,
-    cluster: &str,
+    (cluster, placed): (&str, &Ids<'_>),
     order: Vec<ReleasedApplication>,
     intent: &str,
     tree: &BTreeMap<String, Arc<[u8]>>,
@@ -72,7 +77,10 @@ fn release(
             && !outruns(input, cluster, before)
     });
     let same = trusted.is_some_and(|before| {
-        before.order == order && before.decommissioned == decommissioned && files().eq(deployed)
+        before.order == order
+            && before.decommissioned == decommissioned
+            && files().eq(deployed)
+            && !leaves_unlisted(input, (cluster, placed), before)
     });
     if same {
         return None;
@@ -82,11 +90,18 @@ fn release(
         generation: next_generation(input, cluster),
         epoch: input.epoch,
         revision: input.revision.commit.clone(),
-        removals: removals(input, cluster, before, &order, intent),
+        removals: removals(input, (cluster, placed), before, &order, intent),
         order,
         digest,
         decommissioned,
     })
+}
+
+/// Something is known to leave and reported to be there still, and a release that was restored has forgotten it.
+fn leaves_unlisted(input: &Input<'_>, (cluster, placed): (&str, &Ids<'_>), before: &ReleaseSpec) -> bool {
+    let here: Ids<'_> = components(&before.order).collect();
+    let listed: Ids<'_> = before.removals.iter().map(|one| (&*one.application, &*one.component)).collect();
+    reported(input, cluster).any(|id| placed.contains(&id) && !here.contains(&id) && !listed.contains(&id))
 }
 
 /// The agent remembers more than the branch, and would refuse what stands there.
@@ -112,19 +127,19 @@ fn next_generation(input: &Input<'_>, cluster: &str) -> u64 {
 /// What left on purpose: now, or earlier and not yet reported gone.
 fn removals(
     input: &Input<'_>,
-    cluster: &str,
+    (cluster, placed): (&str, &Ids<'_>),
     before: Option<&ReleaseSpec>,
     order: &[ReleasedApplication],
     intent: &str,
 ) -> Vec<Removal> {
-    let Some(before) = before else { return unlisted(input, cluster, order, intent) };
-    let here: BTreeSet<(&str, &str)> = components(order).collect();
+    let Some(before) = before else { return unlisted(input, (cluster, placed), order, intent) };
+    let here: Ids<'_> = components(order).collect();
     let open = before.removals.iter().filter(|removal| {
         let id = (removal.application.as_str(), removal.component.as_str());
         !here.contains(&id) && !reported_gone(input, cluster, before.generation, id)
     });
     let left: BTreeSet<_> =
-        components(&before.order).chain(placed(input, cluster)).filter(|id| !here.contains(id)).collect();
+        components(&before.order).chain(placed.iter().copied()).filter(|id| !here.contains(id)).collect();
     let mut removals: Vec<_> = open.cloned().collect();
     let listed = |id: &(&str, &str)| {
         removals.iter().any(|removal| (removal.application.as_str(), removal.component.as_str()) == *id)
@@ -136,31 +151,41 @@ fn removals(
     removals
 }
 
-/// What was placed here and is reported from here, whether or not a branch that was set back still shows it.
-fn placed<'a>(input: &Input<'a>, cluster: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let reported = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
-    let placements = &input.snapshot.placements;
-    let is_placed = move |application: &str, component: &str| {
-        let placed = placements.get(application).and_then(|placed| placed.spec.components.get(component));
-        placed.is_some_and(|placed| {
-            let from = placed.moving.as_ref().map(|moving| moving.from.as_str());
-            [placed.cluster.as_deref(), from].contains(&Some(cluster))
-        })
-    };
-    let frozen = input.frozen;
-    reported.map(|status| (status.application.as_str(), status.component.as_str())).filter(
-        move |(application, component)| !frozen.contains(*application) && is_placed(application, component),
-    )
+/// By cluster, what was published to be there, whether or not a branch that was set back still shows it.
+fn placed<'a>(input: &Input<'a>) -> BTreeMap<&'a str, Ids<'a>> {
+    let mut placed: BTreeMap<&str, Ids<'_>> = BTreeMap::new();
+    let applications = input.snapshot.placements.iter().filter(|(name, _)| !input.frozen.contains(*name));
+    for (application, placement) in applications {
+        for (component, placement) in &placement.spec.components {
+            let moving = placement.moving.as_ref();
+            let leaves = moving.is_some_and(|moving| moving.phase == MovePhase::Leaving);
+            let at = placement.cluster.as_deref().filter(|_| !leaves);
+            for cluster in at.into_iter().chain(moving.map(|moving| &*moving.from)) {
+                placed.entry(cluster).or_default().insert((application, component));
+            }
+        }
+    }
+    placed
 }
 
-/// What the agent holds beside the order, where the release before is lost or unreadable: else it would stay for
-/// ever. Applications that are held keep what they have.
-fn unlisted(input: &Input<'_>, cluster: &str, order: &[ReleasedApplication], intent: &str) -> Vec<Removal> {
-    let here: BTreeSet<(&str, &str)> = components(order).collect();
-    let reported = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
-    let ids = reported.map(|status| (status.application.as_str(), status.component.as_str()));
-    let left = ids.filter(|id| !here.contains(id) && !input.frozen.contains(id.0));
+/// What the release before would have listed, where it is lost or unreadable: else it would stay for ever.
+/// Applications that are held keep what they have.
+fn unlisted(
+    input: &Input<'_>,
+    (cluster, placed): (&str, &Ids<'_>),
+    order: &[ReleasedApplication],
+    intent: &str,
+) -> Vec<Removal> {
+    let here: Ids<'_> = components(order).collect();
+    let there = reported(input, cluster).filter(|id| !input.frozen.contains(id.0));
+    let left = there.chain(placed.iter().copied()).filter(|id| !here.contains(id));
     left.map(|id| removal(input, id, intent)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What the agent holds.
+fn reported<'a>(input: &Input<'a>, cluster: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let components = input.snapshot.clusters.get(cluster).into_iter().flat_map(|state| &state.components);
+    components.map(|status| (status.application.as_str(), status.component.as_str()))
 }
 
 fn removal(input: &Input<'_>, (application, component): (&str, &str), intent: &str) -> Removal {

@@ -1,5 +1,7 @@
 //! Releases where branch, Knowledge Base and agents do not know the same.
 
+use qonnect_schema::documents::application::MoveStrategy;
+
 use super::*;
 
 #[test]
@@ -87,4 +89,34 @@ fn what_an_agent_holds_is_removed_by_name_although_its_release_is_lost() {
     fleet.deployed = Deployed::default();
     fleet.publish(SAME).unwrap();
     assert_eq!(fleet.release("a").removals, [], "what is held stays");
+}
+
+#[test]
+fn what_leaves_while_the_branch_is_set_back_is_removed_by_name_although_nobody_has_reported_it() {
+    let mut fleet = Fleet::running();
+    fleet.revision.applications.remove("shop");
+    fleet.deployed = Deployed::default();
+    fleet.publish(SAME).unwrap();
+    let left: Vec<_> = fleet.release("a").removals.into_iter().map(|removal| removal.component).collect();
+    assert_eq!(left, ["db", "web"]);
+}
+
+#[test]
+fn what_leaves_is_listed_again_when_a_restored_release_has_forgotten_it() {
+    let to_b = &[("web", "a"), ("db", "b")];
+    let mut fleet = Fleet::running();
+    let source = Arc::make_mut(fleet.revision.applications.get_mut("shop").unwrap());
+    source.application.spec.components.iter_mut().for_each(|one| one.strategy = MoveStrategy::Recreate);
+    fleet.report("a", &["web", "db"]);
+    fleet.publish(to_b).unwrap();
+    let mut forgetful = fleet.release("a");
+    assert_eq!(std::mem::take(&mut forgetful.removals).len(), 1);
+    let tree = fleet.deployed.files.iter().map(|(path, bytes)| (path.clone(), Entry::File(bytes.clone())));
+    let mut tree: Tree = tree.collect();
+    let text = yaml::to_string(&Release::new("a", forgetful)).unwrap();
+    tree.insert("clusters/a/release.yaml".into(), Entry::file(text));
+    fleet.deployed = Deployed::read(Some("restored".into()), at(300), &tree);
+    fleet.publish(to_b).unwrap();
+    assert_eq!(fleet.release("a").removals.len(), 1);
+    assert_eq!(fleet.decide(to_b), None, "once is enough");
 }
