@@ -187,21 +187,29 @@ async fn what_others_push_edit_or_merge_too_late_is_no_approval_and_keeps_its_pu
     site.office.look();
     let proposal = format!("origin/{PROPOSAL}");
     site.office.person.git(&["merge", "--quiet", "--no-ff", "-m", "Approve", &proposal]);
+    let merged = site.office.person.git(&["rev-parse", &proposal]);
     revise(&site.office.leads, 1);
     site.office.answer(REVIEW);
+    // What is asked is asked anew once the merge is judged.
+    wait_for("the merge to be judged", PATIENCE, async || match site.office.says().as_deref() {
+        Some(FIRST) => Ok(()),
+        _ => site.office.told("ApprovalRefused", &merged[..7]).await.map(drop),
+    })
+    .await;
     let newer = site.asked("1", "").await;
     let said = site.office.says();
     assert!(said.is_none() || said.as_deref() == Some(FIRST), "nobody has merged {said:?}");
 
-    // And when it was replaced already.
+    // And when it was replaced already. What is merged may be younger than the one that was seen: the merge before may
+    // have been judged in between.
     site.office.look();
+    let stale = site.office.person.git(&["rev-parse", &proposal]).trim().to_owned();
     site.office.person.git(&["merge", "--quiet", "--no-ff", "-m", "Approve", &proposal]);
     revise(&site.office.leads, 2);
-    let newest = site.asked("2", newer["head"]["sha"].as_str().unwrap()).await;
+    let newest = site.asked("2", &stale).await;
     assert_eq!(number(&newest), number(&newer));
     site.office.answer(REVIEW);
-    let stale = &newer["head"]["sha"].as_str().unwrap()[..7];
-    site.office.hears("ApprovalRefused", &format!("merges {stale}")).await;
+    site.office.hears("ApprovalRefused", &format!("merges {}", &stale[..7])).await;
     let newest = site.asked("2", newest["head"]["sha"].as_str().unwrap()).await;
     site.github.merge(number(&newest), "rebase");
     site.office.published("2").await;
