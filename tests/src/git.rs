@@ -151,16 +151,21 @@ impl Checkout {
         listed.split_whitespace().next().map(String::from)
     }
 
-    /// The commits of a branch on the server, the first one first.
+    /// What the server's branch is called here, in one look: it may come and go.
+    fn fetch(&self, branch: &str) -> Option<String> {
+        self.git(&["fetch", "--quiet", "--prune", "origin", "+refs/heads/*:refs/remotes/origin/*"]);
+        let known = format!("refs/remotes/origin/{branch}");
+        self.git(&["for-each-ref", "--format=%(refname)", &known])
+            .lines()
+            .find(|name| **name == known)
+            .map(String::from)
+    }
+
+    /// The commits of a branch on the server, the first one first; none without the branch.
     pub fn history(&self, branch: &str) -> Vec<HistoryEntry> {
-        self.git(&[
-            "fetch",
-            "--quiet",
-            "origin",
-            &format!("+refs/heads/{branch}:refs/remotes/origin/{branch}"),
-        ]);
+        let Some(tip) = self.fetch(branch) else { return Vec::new() };
         let format = "--format=%H|%P|%(trailers:key=Qonnect-Epoch,valueonly,separator=)";
-        let log = self.git(&["log", "--reverse", "--topo-order", format, &format!("origin/{branch}")]);
+        let log = self.git(&["log", "--reverse", "--topo-order", format, &tip]);
         let entry = |line: &str| {
             let mut fields = line.split('|');
             let mut next = || fields.next().expect("the format has three fields").to_owned();
@@ -170,15 +175,9 @@ impl Checkout {
         log.lines().map(entry).collect()
     }
 
-    /// Every file of a branch on the server, by path.
+    /// Every file of a branch on the server, by path; none without the branch.
     pub fn files(&self, branch: &str) -> Vec<(String, String)> {
-        self.git(&[
-            "fetch",
-            "--quiet",
-            "origin",
-            &format!("+refs/heads/{branch}:refs/remotes/origin/{branch}"),
-        ]);
-        let tip = format!("origin/{branch}");
+        let Some(tip) = self.fetch(branch) else { return Vec::new() };
         let paths = self.git(&["ls-tree", "-r", "-z", "--name-only", &tip]);
         let paths = paths.split('\0').filter(|path| !path.is_empty());
         paths.map(|path| (path.into(), self.git(&["show", &format!("{tip}:{path}")]))).collect()
