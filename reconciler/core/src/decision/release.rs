@@ -73,7 +73,7 @@ fn release(
 
     let trusted = before.filter(|before| {
         let hint = input.releases.get(cluster);
-        hint.is_none_or(|hint| hint.generation == before.generation && hint.digest == before.digest)
+        hint.is_some_and(|hint| hint.generation == before.generation && hint.digest == before.digest)
             && !outruns(input, cluster, before)
     });
     let same = trusted.is_some_and(|before| {
@@ -101,7 +101,21 @@ fn release(
 fn leaves_unlisted(input: &Input<'_>, (cluster, placed): (&str, &Ids<'_>), before: &ReleaseSpec) -> bool {
     let here: Ids<'_> = components(&before.order).collect();
     let listed: Ids<'_> = before.removals.iter().map(|one| (&*one.application, &*one.component)).collect();
-    reported(input, cluster).any(|id| placed.contains(&id) && !here.contains(&id) && !listed.contains(&id))
+    let known = stays_behind(input, cluster);
+    let mut there = reported(input, cluster);
+    there.any(|id| {
+        (placed.contains(&id) || known.contains(&id)) && !here.contains(&id) && !listed.contains(&id)
+    })
+}
+
+/// What the agent holds of releases that the leads have published, each of which they know: what of it is nowhere in
+/// the newest decision has left on purpose, even if a branch that was set back shows neither its coming nor its going.
+fn stays_behind<'a>(input: &Input<'a>, cluster: &str) -> Ids<'a> {
+    let published = input.releases.get(cluster).map_or(0, |hint| hint.generation);
+    if mark(input, cluster).is_none_or(|mark| mark.is_unset() || mark.generation > published) {
+        return Ids::new();
+    }
+    reported(input, cluster).filter(|id| !input.frozen.contains(id.0)).collect()
 }
 
 /// The agent remembers more than the branch, and would refuse what stands there.
@@ -138,8 +152,8 @@ fn removals(
         let id = (removal.application.as_str(), removal.component.as_str());
         !here.contains(&id) && !reported_gone(input, cluster, before.generation, id)
     });
-    let left: BTreeSet<_> =
-        components(&before.order).chain(placed.iter().copied()).filter(|id| !here.contains(id)).collect();
+    let known = components(&before.order).chain(placed.iter().copied()).chain(stays_behind(input, cluster));
+    let left: BTreeSet<_> = known.filter(|id| !here.contains(id)).collect();
     let mut removals: Vec<_> = open.cloned().collect();
     let listed = |id: &(&str, &str)| {
         removals.iter().any(|removal| (removal.application.as_str(), removal.component.as_str()) == *id)

@@ -120,3 +120,32 @@ fn what_leaves_is_listed_again_when_a_restored_release_has_forgotten_it() {
     assert_eq!(fleet.release("a").removals.len(), 1);
     assert_eq!(fleet.decide(to_b), None, "once is enough");
 }
+
+#[test]
+fn what_came_and_went_while_the_branch_remembers_neither_is_removed_by_name() {
+    let mut fleet = Fleet::running();
+    // The agent has accepted a release of this group, with an application that people removed since.
+    fleet.report("a", &["web", "db"]);
+    let state = fleet.snapshot.clusters.get_mut("a").unwrap();
+    state.mark = Mark { generation: 1, ..Mark::default() };
+    fleet.revision.applications.clear();
+    fleet.snapshot.placements.clear();
+    let mut empty = fleet.release("a");
+    empty.order.clear();
+    let text = yaml::to_string(&Release::new("a", empty)).unwrap();
+    let tree = Tree::from([("clusters/a/release.yaml".to_owned(), Entry::file(text))]);
+    fleet.deployed = Deployed::read(Some("set-back".into()), at(300), &tree);
+    fleet.publish(SAME).unwrap();
+    let left: Vec<_> = fleet.release("a").removals.into_iter().map(|removal| removal.component).collect();
+    assert_eq!(left, ["db", "web"]);
+    assert_eq!(fleet.decide(SAME), None, "once is enough");
+}
+
+#[test]
+fn a_release_that_nobody_remembers_is_published_anew_and_known_from_then_on() {
+    let mut fleet = Fleet::running();
+    fleet.releases.remove("a");
+    fleet.publish(SAME).unwrap();
+    assert_eq!((fleet.release("a").generation, fleet.releases["a"].generation), (2, 2));
+    assert_eq!(fleet.decide(SAME), None, "once is enough");
+}
