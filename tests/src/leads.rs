@@ -161,7 +161,9 @@ impl Leads {
     pub fn start(&mut self, name: &str) {
         let mut config = self.config.clone();
         config["data"] = json!(self.folder.join("${name}"));
-        config["repository"]["url"] = json!(self.repository());
+        if config["repository"]["url"].is_null() {
+            config["repository"]["url"] = json!(self.repository());
+        }
         config["peers"] = json!(self.peers);
         if self.secured {
             config["peerTls"] = json!({

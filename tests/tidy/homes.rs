@@ -7,7 +7,7 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
-    ("octocrab", &["reconciler/src/forge/door.rs"]),
+    ("octocrab", &["reconciler/src/forge/github/door.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),

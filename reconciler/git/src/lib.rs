@@ -9,7 +9,7 @@ mod mirror;
 pub use mirror::{Depth, Mirror};
 
 mod remote;
-pub use remote::{Credentials, Remote};
+pub use remote::{Credentials, Lent, Remote};
 
 mod fetch;
 

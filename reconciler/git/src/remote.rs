@@ -1,10 +1,16 @@
 //! Where a repository is, and what lets us in.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use tokio::sync::watch;
 use url::Url;
 
 use crate::Error;
+use crate::deadline::Deadline;
+
+/// The name that GitHub asks for with tokens; other hosts accept any.
+const TOKEN_USER: &str = "x-access-token";
 
 #[derive(Debug, Clone)]
 pub struct Remote {
@@ -14,25 +20,60 @@ pub struct Remote {
 }
 
 /// Secrets stay in their files, which are read anew for each exchange: a renewed token needs no restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Credentials {
     #[default]
     None,
     /// A token of a git host, sent as the password of HTTP's basic authentication.
     Token { file: PathBuf },
+    /// A token that somebody renews all the time.
+    Lent(Lent),
     /// A user, and the file with the password.
     Basic { user: String, file: PathBuf },
     /// A private key, and the file that pins the keys of the hosts that may be spoken to.
     SshKey { key: PathBuf, known_hosts: PathBuf },
 }
 
+/// Tokens of a git host that do not last: the newest counts, and the first one is waited for.
+#[derive(Clone)]
+pub struct Lent(watch::Receiver<Option<String>>);
+
+impl Lent {
+    /// With the hand that renews it.
+    pub fn new() -> (watch::Sender<Option<String>>, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (sender, Self(receiver))
+    }
+
+    fn token(&self, deadline: &Deadline) -> Result<String, Error> {
+        let mut tokens = self.0.clone();
+        let there = deadline.wait(async { tokens.wait_for(Option::is_some).await.ok()?.clone() });
+        let missing = || Error::Auth { detail: "no token was given to the app yet".into() };
+        match there {
+            Ok(token) => token.ok_or_else(missing),
+            Err(Error::Deadline { .. }) => Err(missing()),
+            Err(ended) => Err(ended),
+        }
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent")
+    }
+}
+
 impl Credentials {
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// User and password for HTTP.
-    pub(crate) fn basic(&self) -> Result<Option<(&str, String)>, Error> {
+    pub(crate) fn basic(&self, deadline: &Deadline) -> Result<Option<(&str, String)>, Error> {
         let (user, file) = match self {
             Self::None | Self::SshKey { .. } => return Ok(None),
-            // The name that GitHub asks for with tokens; other hosts accept any.
-            Self::Token { file } => ("x-access-token", file),
+            Self::Lent(lent) => return Ok(Some((TOKEN_USER, lent.token(deadline)?))),
+            Self::Token { file } => (TOKEN_USER, file),
             Self::Basic { user, file } => (user.as_str(), file),
         };
         let secret =

@@ -60,6 +60,16 @@ impl Config {
         github.repository = Some(full_name(&given).ok_or(Error::Repository(given))?);
         Ok(())
     }
+
+    /// Whether its tokens open the repository of this URL too: an app's do, on its own host and nowhere else.
+    pub(crate) fn opens(&self, url: &str) -> bool {
+        let Self::Github(Github { app, api, .. }) = self;
+        let Ok(url) = Url::parse(url) else { return false };
+        let (Some(api), Some(host)) = (api.host_str(), url.host_str()) else { return false };
+        app.is_some()
+            && url.scheme().starts_with("http")
+            && (api == host || api.strip_prefix("api.") == Some(host))
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -103,6 +113,27 @@ mod tests {
         }
         assert_eq!(full_name("fleet.git"), None);
         assert_eq!(full_name("https://host/octo/fl eet"), None);
+    }
+
+    #[test]
+    fn the_tokens_of_an_app_go_to_its_own_host_only() {
+        let opens = |credential: &str, api: &str, url: &str| {
+            let config: Config =
+                qonnect_schema::yaml::from_str(&format!("github: {{{credential}{api}}}")).unwrap();
+            config.opens(url)
+        };
+        let (app, enterprise) = ("app: {id: 1, keyFile: k}", ", api: 'https://ghe.example.org/api/v3'");
+        assert!(opens(app, "", "https://github.com/octo/fleet.git"));
+        assert!(opens(app, enterprise, "https://ghe.example.org/octo/fleet.git"));
+        for (credential, api, url) in [
+            ("tokenFile: t", "", "https://github.com/octo/fleet.git"),
+            (app, "", "https://git.example.org/octo/fleet.git"),
+            (app, enterprise, "https://github.com/octo/fleet.git"),
+            (app, "", "git@github.com:octo/fleet.git"),
+            (app, "", "ssh://git@github.com/octo/fleet.git"),
+        ] {
+            assert!(!opens(credential, api, url), "{credential}{api} {url}");
+        }
     }
 
     #[test]

@@ -16,11 +16,8 @@ use qonnect_core::forge::Wanted;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-mod answers;
 mod config;
-mod door;
 mod github;
-mod limits;
 
 pub(crate) use config::full_name;
 pub use config::{App, Config, Error as ConfigError, Github};
@@ -99,6 +96,12 @@ pub(crate) async fn run(
     }
 }
 
+/// Keeps a token for Git in this hand, for as long as somebody holds the other end.
+pub(crate) async fn lend(config: Config, hand: watch::Sender<Option<String>>) {
+    let Config::Github(github) = config;
+    github::lend(github, hand).await;
+}
+
 struct Shown {
     github: github::Github,
     /// In a row.
@@ -139,8 +142,8 @@ impl Shown {
         }
     }
 
-    fn failed(&mut self, error: &door::Error) -> Duration {
-        use door::Error;
+    fn failed(&mut self, error: &github::Error) -> Duration {
+        use github::Error;
         let retry = RETRY_MIN.saturating_mul(1 << (self.failures - 1).min(16)).min(RETRY_MAX);
         let (reason, pause) = match error {
             Error::Limited(pause) => ("ForgeLimited", (*pause).max(RETRY_MIN)),

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use qonnect_git::signature::Signers;
-use qonnect_git::{Credentials, Remote};
+use qonnect_git::{Credentials, Lent, Remote};
 use qonnect_schema::units::Span;
 use qonnect_schema::yaml;
 use serde::{Deserialize, Serialize};
@@ -235,12 +235,20 @@ impl Config {
         api::Config { listen: self.listen, tls: self.tls.clone(), tokens: self.tokens.clone(), github }
     }
 
-    pub(super) fn remote(&self) -> Remote {
+    /// The forge, if its tokens are the only thing that opens the repository.
+    pub(super) fn lender(&self) -> Option<&forge::Config> {
+        let Repository { url, token_file, ssh_key, .. } = &self.repository;
+        let alone = token_file.is_none() && ssh_key.is_none();
+        self.forge.as_ref().filter(|forge| alone && forge.opens(url))
+    }
+
+    /// `lent` is of the lender, if there is one.
+    pub(super) fn remote(&self, lent: Option<Lent>) -> Remote {
         let Repository { url, token_file, ssh_key, known_hosts, .. } = &self.repository;
         let credentials = match (token_file.clone(), ssh_key.clone().zip(known_hosts.clone())) {
             (Some(file), _) => Credentials::Token { file },
             (None, Some((key, known_hosts))) => Credentials::SshKey { key, known_hosts },
-            (None, None) => Credentials::None,
+            (None, None) => lent.map_or(Credentials::None, Credentials::Lent),
         };
         Remote { url: url.clone(), credentials }
     }

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::knowledge::{Answer, Change};
 use qonnect_core::lead::{Effect, Event, Lead as Core, Told};
+use qonnect_git::Lent;
 use qonnect_git::signature::Key;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, oneshot, watch};
@@ -71,7 +72,13 @@ pub async fn start(config: Config) -> anyhow::Result<Lead> {
 async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
     let (sender, inputs) = mpsc::channel();
     let events = Events(sender);
-    let (remote, branch) = (config.remote(), config.repository.branch.clone());
+    let mut tasks = JoinSet::new();
+    let lent = config.lender().cloned().map(|forge| {
+        let (hand, lent) = Lent::new();
+        tasks.spawn(crate::forge::lend(forge, hand));
+        lent
+    });
+    let (remote, branch) = (config.remote(lent), config.repository.branch.clone());
     let signers = config.repository.signers.clone();
     let key = config.repository.signing_key.as_deref().map(Key::open).transpose()?;
     let (folder, for_threads) = (config.data.join("git"), events.clone());
@@ -101,7 +108,6 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
 
     let (proposals, proposed) = queue::unbounded_channel();
     let poll = config.repository.poll.as_duration();
-    let mut tasks = JoinSet::new();
     tasks.spawn(propose::run(consensus.clone(), proposed, events.clone()));
     tasks.spawn(follow(consensus.clone(), events.clone(), poll, review.clone(), shows.clone()));
     tasks.spawn(notes::run(consensus.clone(), liveness.clone(), fetch.clone(), review));

@@ -29,7 +29,7 @@ impl Site {
     /// `prepare` changes what the leads are told, or what GitHub does at first.
     async fn with(name: &str, count: usize, prepare: impl FnOnce(&mut Leads, &GitHub)) -> Self {
         let mut leads = Leads::new(name, count);
-        let github = GitHub::start(&leads.repository_folder());
+        let github = GitHub::start(&leads.repository_folder(), leads.host.url());
         let token = fresh("token").join("token");
         std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
         leads.config["forge"] =
@@ -74,6 +74,13 @@ impl Site {
             assert!(!self.office.leads.log(&name).contains(TOKEN), "{name} has written its token down");
         }
     }
+}
+
+/// The leads sign in as an app.
+fn be_an_app(leads: &mut Leads) {
+    let github = leads.config["forge"]["github"].as_object_mut().unwrap();
+    github.remove("tokenFile");
+    github.insert("app".into(), json!({"id": 1, "keyFile": private_key(&fresh("app"))}));
 }
 
 /// Whether its objects come to say so.
@@ -294,9 +301,7 @@ async fn a_token_that_has_expired_is_named_by_its_file_and_renewed_without_a_res
 async fn a_repository_that_was_renamed_is_followed_and_an_app_signs_in() {
     let site = Site::with("renamed", 1, |leads, github| {
         github.rename("octo/ships");
-        let app = json!({"id": 1, "keyFile": private_key(&fresh("app"))});
-        leads.config["forge"]["github"]["app"] = app;
-        leads.config["forge"]["github"].as_object_mut().unwrap().remove("tokenFile");
+        be_an_app(leads);
     })
     .await;
     let pull = site.asked(FIRST, "").await;
@@ -308,5 +313,72 @@ async fn a_repository_that_was_renamed_is_followed_and_an_app_signs_in() {
     assert_eq!(number(&next), number(&pull));
     site.github.merge(number(&next), "merge");
     site.office.published("1").await;
+    site.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_opens_git_and_shows_every_finding_at_its_line() {
+    let mut site = Site::with("app", 1, |leads, github| {
+        be_an_app(leads);
+        leads.config["repository"]["url"] = json!(github.repository());
+        github.tokens_last(Duration::from_secs(34));
+    })
+    .await;
+    let pull = site.asked(FIRST, "").await;
+    let first = site.office.person.git(&["ls-remote", "origin", "refs/heads/main"])[..40].to_owned();
+    let checked = |commit: String, conclusion: &'static str, says: &'static str| {
+        let github = &site.github;
+        async move {
+            wait_for(&format!("a check run of {commit}: {conclusion}, {says}"), PATIENCE, async || {
+                let runs = github.check_runs(&commit);
+                let title = |run: &Value| run["output"]["title"].as_str().unwrap_or_default().to_owned();
+                match &runs[..] {
+                    [run]
+                        if (run["status"] == conclusion || run["conclusion"] == conclusion)
+                            && title(run).starts_with(says) =>
+                    {
+                        Ok(run.clone())
+                    }
+                    _ => Err(format!("{runs:#?}")),
+                }
+            })
+            .await
+        }
+    };
+    let asks = checked(first.clone(), "in_progress", "published: waits for").await;
+    let summary = asks["output"]["summary"].as_str().unwrap();
+    assert!(summary.contains("| valid | done | free of faults |"), "{summary}");
+
+    // The tokens of the beginning end, and a push goes through nevertheless.
+    wait_for("another token", PATIENCE, async || {
+        let used = site.github.tokens_in_git();
+        if used.len() > 1 { Ok(()) } else { Err(format!("{used:?}")) }
+    })
+    .await;
+    site.github.merge(number(&pull), "merge");
+    site.office.published(FIRST).await;
+
+    let file = "apps/word/application.yaml";
+    site.office.leads.checkout.edit(file, "manifests: [main.yaml]", "manifests: [main.yaml], colour: red");
+    let bad = site.office.leads.checkout.push("A slip");
+    let refused = checked(bad, "failure", "valid: ").await;
+    let [annotation] = &refused["annotations"].as_array().unwrap()[..] else { panic!("{refused:#}") };
+    let text = site.office.leads.checkout.read(file);
+    let line = 1 + text.lines().position(|line| line.contains("colour")).unwrap();
+    assert_eq!(
+        (&annotation["path"], &annotation["start_line"], &annotation["annotation_level"]),
+        (&json!(file), &json!(line), &json!("failure"))
+    );
+    assert!(annotation["message"].as_str().unwrap().contains("colour"), "{annotation:#}");
+    checked(first.clone(), "cancelled", "replaced by").await;
+
+    // Another leadership finds them, and makes no second one.
+    let name = site.office.leads.leader().await;
+    site.office.leads.kill(&name);
+    site.office.leads.start(&name);
+    site.office.leads.checkout.edit(file, ", colour: red", "");
+    let good = site.office.leads.checkout.push("And its mend");
+    checked(good, "in_progress", "").await;
+    assert_eq!(site.github.check_runs(&first).len(), 1);
     site.end();
 }

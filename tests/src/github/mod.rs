@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -15,12 +15,17 @@ use tokio::sync::oneshot;
 
 use crate::process::run;
 
+mod checks;
 mod contract;
+mod front;
 mod routes;
+mod tokens;
 
 use contract::Operation;
 use routes::Site;
+use tokens::Tokens;
 
+/// Of a person.
 pub const TOKEN: &str = "github_pat_of_the_tests";
 
 /// What goes wrong, once for each time that it was asked for.
@@ -52,8 +57,9 @@ pub struct GitHub {
 #[derive(Debug)]
 struct Hub {
     site: Site,
-    /// Who may come in.
-    token: String,
+    tokens: Tokens,
+    /// Where the repository can be fetched from and pushed to.
+    git: String,
     faults: Vec<(&'static str, &'static str, Fault)>,
     calls: Vec<Call>,
     /// What is not as GitHub describes it.
@@ -61,11 +67,12 @@ struct Hub {
 }
 
 impl GitHub {
-    /// With the bare repository that pushes go to.
-    pub fn start(repository: &Path) -> Self {
+    /// With the bare repository that pushes go to, and where its server is.
+    pub fn start(repository: &Path, git: &str) -> Self {
         let site = Site::new(repository);
         let (faults, calls, violations) = (Vec::new(), Vec::new(), Vec::new());
-        let hub = Hub { site, token: TOKEN.into(), faults, calls, violations };
+        let (tokens, git) = (Tokens::default(), git.to_owned());
+        let hub = Hub { site, tokens, git, faults, calls, violations };
         let shared = Arc::new(Mutex::new(hub));
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, port) = std::sync::mpsc::channel();
@@ -96,8 +103,29 @@ impl GitHub {
         self.hub().faults.push((method, path, fault));
     }
 
+    /// The repository, for who comes in by its front door.
+    pub fn repository(&self) -> String {
+        format!("{}/{}.git", self.url, self.hub().site.name)
+    }
+
+    /// Of people.
     pub fn accept_only(&self, token: &str) {
-        self.hub().token = token.into();
+        self.hub().tokens.accept_only(token);
+    }
+
+    /// Those of apps expire so soon from now on.
+    pub fn tokens_last(&self, time: Duration) {
+        self.hub().tokens.last(time);
+    }
+
+    /// Those of apps that have opened Git, in their order.
+    pub fn tokens_in_git(&self) -> Vec<String> {
+        self.hub().tokens.in_git()
+    }
+
+    /// The check runs of a commit, the oldest first.
+    pub fn check_runs(&self, commit: &str) -> Vec<Value> {
+        self.hub().site.check_runs(commit)
     }
 
     /// Who asks for the old name is sent to the new one.
@@ -153,6 +181,9 @@ impl Drop for GitHub {
 
 async fn serve(State(shared): State<Arc<Mutex<Hub>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
+    if head.uri.path().contains(".git/") {
+        return front::serve(&shared, head, body).await;
+    }
     let bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
     let asked = Asked {
         method: head.method.to_string(),
@@ -227,9 +258,13 @@ impl Hub {
         }
         let bearer = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
         let signs_in = path.starts_with("/app/") || path.ends_with("/installation");
-        let known = if signs_in { is_signed_by_an_app(bearer) } else { bearer == self.token };
+        let app = self.tokens.is_of_an_app(bearer);
+        let known = if signs_in { is_signed_by_an_app(bearer) } else { app || self.tokens.accepts(bearer) };
         if !known {
             return Answer::message(401, "Bad credentials");
+        }
+        if path.contains("/check-runs") && asked.method != "GET" && !app {
+            return Answer::message(403, "You must authenticate via a GitHub App.");
         }
         if asked.path == "/api/graphql" {
             return self.site.query(asked.body.as_ref().unwrap_or(&Value::Null));
@@ -259,7 +294,10 @@ impl Hub {
             self.violations.push(format!("{what}: {faults:?}"));
             return Answer::message(422, "Validation Failed");
         }
-        let answer = self.site.act(&asked.method, &operation.path, &described, asked);
+        let answer = match operation.path.ends_with("/access_tokens") {
+            true => self.tokens.give(),
+            false => self.site.act(&asked.method, &operation.path, &described, asked),
+        };
         let own = operation.answer(answer.status, &answer.body);
         if !own.is_empty() {
             self.violations.push(format!("the answer to {what}: {own:?}"));

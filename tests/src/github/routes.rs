@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::checks::Checks;
 use super::contract::example;
-use super::{Answer, Asked, TOKEN, git};
+use super::{Answer, Asked, git};
 
 /// What a body may have.
 const BODY_CHARS_MAX: usize = 65_536;
@@ -21,6 +22,7 @@ pub(super) struct Site {
     /// The oldest first.
     pub(super) pulls: Vec<Value>,
     statuses: BTreeMap<String, Vec<Value>>,
+    checks: Checks,
 }
 
 impl Site {
@@ -28,7 +30,7 @@ impl Site {
         let name = "octo/fleet".to_owned();
         let (pulls, statuses) = (Vec::new(), BTreeMap::new());
         let (repository, url, earlier) = (repository.to_owned(), String::new(), Vec::new());
-        Self { repository, url, name, earlier, pulls, statuses }
+        Self { repository, url, name, earlier, pulls, statuses, checks: Checks::default() }
     }
 
     pub(super) fn rename(&mut self, name: &str) {
@@ -66,10 +68,12 @@ impl Site {
             ("GET", "/repos/{owner}/{repo}/commits/{ref}/status") => self.combined(path),
             ("POST", "/repos/{owner}/{repo}/statuses/{sha}") => self.post(path, &body),
             ("GET", "/repos/{owner}/{repo}/installation") => Answer::new(200, example("installation")),
-            ("POST", "/app/installations/{installation_id}/access_tokens") => {
-                let expires = "2100-01-01T00:00:00Z";
-                let permissions = json!({"pull_requests": "write", "statuses": "write"});
-                Answer::new(201, json!({"token": TOKEN, "expires_at": expires, "permissions": permissions}))
+            ("GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs") => self.checks.list(path, asked),
+            ("POST", "/repos/{owner}/{repo}/check-runs") if self.has(&body["head_sha"]) => {
+                self.checks.create(&body)
+            }
+            ("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}") => {
+                self.checks.update(number(), &body)
             }
             _ => Answer::message(404, "Not Found"),
         }
@@ -185,7 +189,7 @@ impl Site {
 
     fn post(&mut self, path: &str, body: &Value) -> Answer {
         let commit = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let known = git(&self.repository, &["cat-file", "-e", &format!("{commit}^{{commit}}")]).is_some();
+        let known = self.has(&json!(commit));
         let long = body["description"].as_str().unwrap_or_default().chars().count() > 140;
         if !known || long {
             return Answer::message(422, "No commit found for SHA, or the description is too long");
@@ -196,6 +200,15 @@ impl Site {
         }
         self.statuses.entry(commit).or_default().push(status.clone());
         Answer::new(201, status)
+    }
+
+    fn has(&self, commit: &Value) -> bool {
+        let commit = format!("{}^{{commit}}", commit.as_str().unwrap_or_default());
+        git(&self.repository, &["cat-file", "-e", &commit]).is_some()
+    }
+
+    pub(super) fn check_runs(&self, commit: &str) -> Vec<Value> {
+        self.checks.of(commit)
     }
 
     fn combined(&mut self, path: &str) -> Answer {

@@ -6,7 +6,9 @@
 use qonnect_schema::documents::approval::Request;
 use qonnect_schema::documents::fleet::Branches;
 
+mod checks;
 mod statuses;
+pub use checks::{Check, checks};
 pub use statuses::{Context, Link, State, Status, statuses};
 
 /// All that a forge is to show; the newest counts.
@@ -15,6 +17,7 @@ pub struct Wanted {
     pub branches: Branches,
     pub request: Wish,
     pub statuses: Vec<Status>,
+    pub checks: Vec<Check>,
 }
 
 /// Of the pull request from the proposal to the review branch.

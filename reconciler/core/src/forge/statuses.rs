@@ -49,17 +49,21 @@ pub enum Link {
 
 impl Context {
     const ALL: [Self; 5] = [Self::Valid, Self::Planned, Self::Published, Self::Applied, Self::Ready];
+
+    pub(super) fn step(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Planned => "planned",
+            Self::Published => "published",
+            Self::Applied => "applied",
+            Self::Ready => "ready",
+        }
+    }
 }
 
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Valid => "qonnect/valid",
-            Self::Planned => "qonnect/planned",
-            Self::Published => "qonnect/published",
-            Self::Applied => "qonnect/applied",
-            Self::Ready => "qonnect/ready",
-        })
+        write!(f, "qonnect/{}", self.step())
     }
 }
 

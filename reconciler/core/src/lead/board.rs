@@ -6,7 +6,7 @@ use qonnect_schema::documents::approval::Request;
 use qonnect_schema::documents::fleet::Branches;
 
 use super::Effect;
-use crate::forge::{PullRequest, Wanted, Wish, statuses};
+use crate::forge::{PullRequest, Wanted, Wish, checks, statuses};
 use crate::knowledge::{Knowledge, ProposalState};
 
 #[derive(Debug)]
@@ -52,7 +52,8 @@ impl Board {
     pub(super) fn show(&mut self, knowledge: &Knowledge, effects: &mut Vec<Effect>) {
         let Some(branches) = self.branches.clone().filter(|_| self.used) else { return };
         let statuses = statuses(knowledge, self.settled.as_deref());
-        let wanted = Wanted { branches, request: self.request(knowledge), statuses };
+        let checks = checks(knowledge, &statuses);
+        let wanted = Wanted { branches, request: self.request(knowledge), statuses, checks };
         if self.shown.as_deref() != Some(&wanted) {
             let wanted = Arc::new(wanted);
             self.shown = Some(wanted.clone());

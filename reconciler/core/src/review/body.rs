@@ -125,6 +125,6 @@ fn answers(branches: &Branches) -> String {
 }
 
 /// Fit for a cell of a table.
-pub(super) fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }

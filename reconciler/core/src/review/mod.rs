@@ -18,6 +18,7 @@ mod pair;
 pub use pair::{Pair, Place, Standing, judge};
 
 mod body;
+pub(crate) use body::cell;
 pub use body::{body, message};
 
 mod request;

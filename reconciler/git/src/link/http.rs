@@ -30,7 +30,7 @@ impl Http {
     pub(super) fn new(mut url: Url, credentials: Credentials) -> Result<Self, Error> {
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
-        if credentials != Credentials::None && !keeps_secrets(&url) {
+        if !credentials.is_none() && !keeps_secrets(&url) {
             let why = "a token would cross the network in clear; use https".to_owned();
             return Err(Error::Url { url: url.to_string(), why });
         }
@@ -79,7 +79,7 @@ impl Http {
     }
 
     fn send(&self, request: RequestBuilder, at: &Url, deadline: &Deadline) -> Result<Response, Error> {
-        let request = match self.credentials.basic()? {
+        let request = match self.credentials.basic(deadline)? {
             Some((user, secret)) if at.origin() == self.configured.origin() => {
                 request.basic_auth(user, Some(secret))
             }

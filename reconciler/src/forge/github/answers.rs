@@ -62,3 +62,22 @@ pub(super) struct Posted {
     pub(super) state: String,
     pub(super) description: Option<String>,
 }
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CheckRuns {
+    pub(super) check_runs: Vec<CheckRun>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CheckRun {
+    pub(super) id: u64,
+    pub(super) status: String,
+    pub(super) conclusion: Option<String>,
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Output {
+    pub(super) title: Option<String>,
+    pub(super) summary: Option<String>,
+}

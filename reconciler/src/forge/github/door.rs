@@ -6,10 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::body::{Body, to_bytes};
 use octocrab::Octocrab;
 use octocrab::models::{AppId, InstallationId};
+use octocrab::secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::config::Github;
+use super::super::config::Github;
 use super::limits::{Limits, Said};
 
 /// GitHub itself ends a request after ten seconds.
@@ -25,7 +26,7 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 const SHOWN_CHARS_MAX: usize = 300;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::forge) enum Error {
     #[error("cannot read {path}: {source}")]
     Credential { path: String, source: std::io::Error },
     #[error("{0} holds no credential that could be sent")]
@@ -84,6 +85,11 @@ impl Door {
         self.github.repository.as_deref().unwrap_or_default()
     }
 
+    /// The id of the app that signs in; `None` if a token does.
+    pub(super) fn app(&self) -> Option<u64> {
+        self.github.app.as_ref().map(|app| app.id)
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Error> {
         self.call(Method::Get, path, None).await
     }
@@ -123,6 +129,22 @@ impl Door {
         match answer.pointer("/errors/0/message").and_then(Value::as_str) {
             Some(why) => Err(Error::Refused { what, status: 200, why: shown(why) }),
             None => Ok(()),
+        }
+    }
+
+    /// A token of the app, good for half a minute at least; no request as long as the one before lasts.
+    pub(super) async fn token(&mut self) -> Result<String, Error> {
+        self.wait(Method::Get)?;
+        let door = self.opened().await?;
+        let what = "a token of the app";
+        let token = tokio::time::timeout(DEADLINE, door.installation_token()).await;
+        match token.map_err(|_| unanswered(what))? {
+            Ok(token) => Ok(token.expose_secret().to_owned()),
+            Err(error) => {
+                let refused = refusal(error, what)?;
+                self.understand::<Value>(refused, what)?;
+                Err(Error::Unavailable { what: what.to_owned(), why: "it gave none".into() })
+            }
         }
     }
 
@@ -274,12 +296,7 @@ async fn answer(
         let (head, body) = match response {
             Ok(response) => response.into_parts(),
             // The token of an installation is asked for on the way.
-            Err(octocrab::Error::GitHub { source, .. }) => {
-                let said = Said { status: source.status_code.as_u16(), ..Said::default() };
-                let text = json!({"message": source.message}).to_string().into_bytes();
-                return Ok(Answer { said, location: None, text });
-            }
-            Err(error) => return Err(unavailable(cause(&error))),
+            Err(error) => return refusal(error, what),
         };
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let number = |name: &str| header(name).and_then(|value| value.parse().ok());
@@ -293,7 +310,24 @@ async fn answer(
         Ok(Answer { said, location, text })
     };
     let exchange = tokio::time::timeout(DEADLINE, exchange).await;
-    exchange.unwrap_or_else(|_| Err(unavailable(format!("no answer in {} seconds", DEADLINE.as_secs()))))
+    exchange.unwrap_or_else(|_| Err(unanswered(what)))
+}
+
+/// What GitHub itself said, if octocrab has heard anything.
+fn refusal(error: octocrab::Error, what: &str) -> Result<Answer, Error> {
+    match error {
+        octocrab::Error::GitHub { source, .. } => {
+            let said = Said { status: source.status_code.as_u16(), ..Said::default() };
+            let text = json!({"message": source.message}).to_string().into_bytes();
+            Ok(Answer { said, location: None, text })
+        }
+        error => Err(Error::Unavailable { what: what.to_owned(), why: shown(&cause(&error)) }),
+    }
+}
+
+fn unanswered(what: &str) -> Error {
+    let why = format!("no answer in {} seconds", DEADLINE.as_secs());
+    Error::Unavailable { what: what.to_owned(), why }
 }
 
 /// The innermost: octocrab's own words hold a backtrace.

@@ -1,19 +1,16 @@
-//! GitHub: looks how things are there, and does what is missing.
-//!
-//! *Guarantees:* every round begins by looking, so a request whose outcome is unknown is looked up, and a new leader
-//! goes on with the pull request of the one before.
+//! The one pull request that asks people: opened, kept up to date, closed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use qonnect_core::forge::{Link, PullRequest, State, Status, Wanted, Wish};
+use qonnect_core::forge::{PullRequest, Wanted, Wish};
 use qonnect_schema::documents::approval::Merge;
 use qonnect_schema::documents::fleet::Branches;
 use serde_json::{Value, json};
 
-use super::answers::{Combined, Posted, Pull, Repository, Review};
-use super::config::Github as Config;
-use super::door::{Door, Error, Method};
+use super::answers::{Pull, Review};
+use super::door::{Error, Method};
+use super::{Found, Github};
 
 /// The numbers in a body change with every signal; nobody reads faster.
 const UPDATE_PAUSE: Duration = Duration::from_secs(60);
@@ -21,106 +18,16 @@ const UPDATE_PAUSE: Duration = Duration::from_secs(60);
 /// Pull requests of the same two branches that are looked at: the newest counts, or an older one that was reopened.
 const LISTED_MAX: usize = 10;
 
-/// A status takes no more.
-const DESCRIPTION_CHARS_MAX: usize = 140;
-
 /// A title takes no more.
 const TITLE_CHARS_MAX: usize = 250;
 
-/// Of a repository that was renamed and renamed again.
-const HOPS_MAX: usize = 3;
-
-pub(super) struct Github {
-    door: Door,
-    seen: Seen,
-}
-
-/// What is known of GitHub since this leadership began.
-#[derive(Debug, Default)]
-struct Seen {
-    repository: Option<Repository>,
-    /// The pull request that was brought up to date last, with what it says, and when that was.
-    request: Option<(u64, PullRequest, Instant)>,
-    /// Its labels, reviewers and merge were seen to.
-    furnished: Option<u64>,
-    request_url: Option<String>,
-    /// By commit and context.
-    statuses: BTreeMap<(String, String), (String, String)>,
-    looked_up: BTreeSet<String>,
-}
-
-/// What a round has found that others have to know.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// The commit whose pull request people have closed.
-    pub(super) closed: Option<String>,
-    /// What GitHub does not take, and what goes on without it.
-    pub(super) refused: Vec<Error>,
-    /// The repository has this name by now.
-    pub(super) renamed: Option<String>,
-    /// There is more to do after so long.
-    pub(super) again: Option<Duration>,
-}
-
 impl Github {
-    pub(super) fn new(config: Config) -> Self {
-        Self { door: Door::new(config), seen: Seen::default() }
-    }
-
-    /// Another leadership may have done something meanwhile.
-    pub(super) fn forget(&mut self) {
-        self.seen = Seen::default();
-    }
-
-    /// Looks, and does what is missing.
-    pub(super) async fn round(&mut self, wanted: &Wanted) -> Result<Found, Error> {
-        let mut found = Found::default();
-        match self.try_round(wanted, &mut found).await {
-            Err(Error::Moved(_)) => {
-                // It is looked up where it is by now, and the round begins again.
-                self.seen.repository = None;
-                self.try_round(wanted, &mut found).await?;
-            }
-            result => result?,
-        }
-        Ok(found)
-    }
-
-    async fn try_round(&mut self, wanted: &Wanted, found: &mut Found) -> Result<(), Error> {
-        let repository = self.repository().await?;
-        if !repository.full_name.eq_ignore_ascii_case(self.door.repository()) {
-            found.renamed = Some(repository.full_name.clone());
-        }
-        let at = format!("/repos/{}", repository.full_name);
-        self.request(&at, wanted, found).await?;
-        for status in &wanted.statuses {
-            self.status(&at, &repository, status).await?;
-        }
-        // What nobody wants any more is not kept.
-        let commits: BTreeSet<&String> = wanted.statuses.iter().map(|status| &status.commit).collect();
-        self.seen.looked_up.retain(|commit| commits.contains(commit));
-        self.seen.statuses.retain(|(commit, _), _| commits.contains(commit));
-        Ok(())
-    }
-
-    async fn repository(&mut self) -> Result<Repository, Error> {
-        if let Some(known) = &self.seen.repository {
-            return Ok(known.clone());
-        }
-        let mut path = format!("/repos/{}", self.door.repository());
-        for _ in 0..HOPS_MAX {
-            match self.door.get::<Repository>(&path).await {
-                Ok(repository) => return Ok(self.seen.repository.insert(repository).clone()),
-                Err(Error::Moved(to)) => {
-                    path = self.door.path_of(&to).ok_or(Error::Moved(to))?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Moved(path))
-    }
-
-    async fn request(&mut self, at: &str, wanted: &Wanted, found: &mut Found) -> Result<(), Error> {
+    pub(super) async fn request(
+        &mut self,
+        at: &str,
+        wanted: &Wanted,
+        found: &mut Found,
+    ) -> Result<(), Error> {
         if wanted.request == Wish::AsIs {
             return Ok(());
         }
@@ -294,52 +201,6 @@ impl Github {
         let query = "mutation($pull: ID!, $method: PullRequestMergeMethod!) { \
             enablePullRequestAutoMerge(input: {pullRequestId: $pull, mergeMethod: $method}) { clientMutationId } }";
         self.door.graphql(query, json!({"pull": pull.node_id, "method": method})).await
-    }
-
-    /// Posts a status that is another one than GitHub has. What has succeeded stays so: it is about this commit, and
-    /// what comes later is the business of other commits.
-    async fn status(&mut self, at: &str, repository: &Repository, status: &Status) -> Result<(), Error> {
-        let Status { commit, context, state, description, link } = status;
-        if self.seen.looked_up.insert(commit.clone())
-            && let Err(error) = self.look_up(at, commit).await
-        {
-            self.seen.looked_up.remove(commit);
-            return Err(error);
-        }
-        let key = (commit.clone(), context.to_string());
-        let known = self.seen.statuses.get(&key);
-        let state = match state {
-            State::Pending => "pending",
-            State::Success => "success",
-            State::Failure => "failure",
-            // Only what would be pending for ever.
-            State::Replaced if known.is_some_and(|(known, _)| known == "pending") => "error",
-            State::Replaced => return Ok(()),
-        };
-        let description: String = description.chars().take(DESCRIPTION_CHARS_MAX).collect();
-        let done =
-            |(known, said): &(String, String)| known == "success" || (known == state && *said == description);
-        if known.is_some_and(done) {
-            return Ok(());
-        }
-        let link = match (link, &self.seen.request_url) {
-            (Link::Request, Some(url)) => url.clone(),
-            (Link::Request, None) => format!("{}/pulls", repository.html_url),
-            (Link::Commit(commit), _) => format!("{}/commit/{commit}", repository.html_url),
-        };
-        let body = json!({"state": state, "context": key.1, "description": description, "target_url": link});
-        self.door.call::<Value>(Method::Post, &format!("{at}/statuses/{commit}"), Some(body)).await?;
-        self.seen.statuses.insert(key, (state.into(), description));
-        Ok(())
-    }
-
-    async fn look_up(&mut self, at: &str, commit: &str) -> Result<(), Error> {
-        let combined: Combined = self.door.get(&format!("{at}/commits/{commit}/status?per_page=100")).await?;
-        for Posted { context, state, description } in combined.statuses {
-            let key = (commit.to_owned(), context);
-            self.seen.statuses.insert(key, (state, description.unwrap_or_default()));
-        }
-        Ok(())
     }
 }
 
