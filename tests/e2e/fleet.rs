@@ -100,7 +100,11 @@ impl Fleet {
     /// A lead and an agent for each cluster, on a repository with the example's fleet, cut down to these clusters,
     /// and no application yet.
     pub(crate) async fn world(&self, name: &str) -> World {
-        let mut world = World::new(name);
+        self.start_world(World::new(name)).await
+    }
+
+    /// As [`Self::world`], with whatever was prepared.
+    pub(crate) async fn start_world(&self, mut world: World) -> World {
         world.checkout.copy("example-repo");
         let clusters = std::fs::read_dir(world.checkout.folder().join("clusters")).unwrap();
         for file in clusters.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {

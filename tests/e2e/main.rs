@@ -5,6 +5,7 @@
 mod bookinfo;
 mod guards;
 mod refusals;
+mod story;
 
 mod failover;
 mod faults;

@@ -6,12 +6,7 @@ use qonnect_tests::folder::{self, repository};
 use qonnect_tests::git::Checkout;
 use qonnect_tests::process::run_command;
 use qonnect_tests::programs;
-
-use comments::{Forge, TOKEN};
-use runner::Runner;
-
-mod comments;
-mod runner;
+use qonnect_tests::workflow::{Forge, Runner, TOKEN};
 
 const APPLICATION: &str = "apps/bookinfo/application.yaml";
 

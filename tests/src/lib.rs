@@ -10,6 +10,7 @@ pub mod kubelet;
 
 pub mod git;
 pub mod github;
+pub mod workflow;
 
 pub mod dice;
 pub mod metrics;

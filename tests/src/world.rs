@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::folder;
 use crate::git::{Checkout, GitHost};
+use crate::github::{GitHub, TOKEN};
 use crate::process::Process;
 use crate::programs;
 use crate::wait::wait_for;
@@ -35,6 +36,8 @@ pub struct World {
     pub checkout: Checkout,
     client: reqwest::Client,
     trust: Option<Trust>,
+    /// What the lead's configuration says of it.
+    forge: Option<Value>,
     lead: Option<Process>,
     agents: BTreeMap<String, Process>,
 }
@@ -62,12 +65,32 @@ impl World {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
         let client = reqwest::Client::new();
-        Self { folder, address, host, checkout, client, trust: None, lead: None, agents: BTreeMap::new() }
+        Self {
+            folder,
+            address,
+            host,
+            checkout,
+            client,
+            trust: None,
+            forge: None,
+            lead: None,
+            agents: BTreeMap::new(),
+        }
     }
 
     /// As [`Self::new`], with signatures that are asked for.
     pub fn signed(name: &str, trust: Trust) -> Self {
         Self { trust: Some(trust), ..Self::new(name) }
+    }
+
+    /// GitHub, from the next start of the lead on. It also tells the lead what people do there.
+    pub fn on_github(&mut self) -> GitHub {
+        let github = GitHub::start(&self.folder.join("repositories/fleet.git"), self.host.url());
+        let token = self.folder.join("token");
+        std::fs::write(&token, TOKEN).expect("the folder of the test can be written");
+        self.forge =
+            Some(json!({"github": {"repository": "octo/fleet", "api": github.api(), "tokenFile": token}}));
+        github
     }
 
     /// The clone URL.
@@ -104,6 +127,11 @@ impl World {
             repository["signingKey"] = json!(trust.signing_key);
             // So soon does it see that somebody else may sign.
             repository["poll"] = json!("1s");
+        }
+        if let Some(forge) = &self.forge {
+            config["forge"] = forge.clone();
+            // So soon does it see a merge by the button.
+            config["repository"]["poll"] = json!("1s");
         }
         let command = configured(programs::qonnect(), &["lead"], &self.folder.join("lead.yaml"), &config);
         self.lead = Some(self.launch("lead", command));

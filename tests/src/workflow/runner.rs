@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::folder::{self, repository};
 use qonnect_schema::yaml;
-use qonnect_tests::folder::{self, repository};
 use serde::Deserialize;
 
 const ACTION: &str = ".github/actions/placement";
@@ -39,17 +39,17 @@ struct Step {
 
 /// What a job has said and done when it ended.
 #[derive(Debug)]
-pub(super) struct Job {
+pub struct Job {
     /// The step that failed, if one did.
-    pub(super) failed: Option<String>,
-    pub(super) log: String,
-    pub(super) summary: String,
-    pub(super) outputs: String,
+    pub failed: Option<String>,
+    pub log: String,
+    pub summary: String,
+    pub outputs: String,
 }
 
 /// A machine with a checkout.
 #[derive(Debug)]
-pub(super) struct Runner {
+pub struct Runner {
     checkout: PathBuf,
     /// By name, without the `${{ }}`.
     contexts: BTreeMap<String, String>,
@@ -58,12 +58,12 @@ pub(super) struct Runner {
 
 impl Runner {
     /// With a push of that checkout to work on.
-    pub(super) fn on_push(checkout: &Path) -> Self {
+    pub fn on_push(checkout: &Path) -> Self {
         Self::new(checkout, "", &[("github.event_name", "push"), ("github.token", "unused")])
     }
 
     /// With a pull request of what is checked out into `main`, on a forge with that API.
-    pub(super) fn on_pull_request(checkout: &Path, api: &str, token: &str) -> Self {
+    pub fn on_pull_request(checkout: &Path, api: &str, token: &str) -> Self {
         let contexts = [
             ("github.event_name", "pull_request"),
             ("github.base_ref", "main"),
@@ -78,9 +78,10 @@ impl Runner {
         Self { checkout: checkout.into(), contexts: contexts.collect(), api: api.into() }
     }
 
-    pub(super) fn run(&self, given: &[(&str, &str)]) -> Job {
-        let action = std::fs::read_to_string(repository().join(ACTION).join("action.yml")).unwrap();
-        let action: Action = yaml::from_str(&action).unwrap();
+    pub fn run(&self, given: &[(&str, &str)]) -> Job {
+        let action =
+            std::fs::read_to_string(repository().join(ACTION).join("action.yml")).expect("we have an action");
+        let action: Action = yaml::from_str(&action).expect("it is an action");
         let mut contexts = self.contexts.clone();
         for (name, input) in &action.inputs {
             let value = given.iter().find(|(given, _)| given == name).map(|(_, value)| (*value).to_owned());
@@ -106,7 +107,11 @@ impl Runner {
 
     fn step(&self, step: &Step, contexts: &BTreeMap<String, String>, temp: &Path, log: &mut String) -> bool {
         assert_eq!(step.shell, "bash");
-        let path = format!("{}:{}", folder::programs().display(), std::env::var("PATH").unwrap());
+        let path = format!(
+            "{}:{}",
+            folder::programs().display(),
+            std::env::var("PATH").expect("there are programs")
+        );
         let mut bash = Command::new("bash");
         bash.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &step.run]);
         bash.current_dir(&self.checkout).env("PATH", path);
@@ -117,7 +122,7 @@ impl Runner {
         for (name, value) in &step.env {
             bash.env(name, self.expand(value, contexts));
         }
-        let output = bash.output().unwrap();
+        let output = bash.output().expect("bash runs");
         log.push_str(&String::from_utf8_lossy(&output.stdout));
         log.push_str(&String::from_utf8_lossy(&output.stderr));
         output.status.success()
@@ -125,7 +130,7 @@ impl Runner {
 
     fn expand(&self, text: &str, contexts: &BTreeMap<String, String>) -> String {
         let Some((before, rest)) = text.split_once("${{") else { return text.into() };
-        let (name, after) = rest.split_once("}}").unwrap();
+        let (name, after) = rest.split_once("}}").expect("an expression ends");
         let value = contexts.get(name.trim());
         let value = value.unwrap_or_else(|| panic!("nothing is called {name}"));
         format!("{before}{value}{}", self.expand(after, contexts))
@@ -135,7 +140,7 @@ impl Runner {
 /// `a == 'x' && b == 'y'`, the only form that our steps use.
 fn holds(condition: &str, contexts: &BTreeMap<String, String>) -> bool {
     condition.split("&&").all(|part| {
-        let (name, value) = part.split_once("==").unwrap();
+        let (name, value) = part.split_once("==").expect("it compares");
         contexts[name.trim()] == value.trim().trim_matches('\'')
     })
 }

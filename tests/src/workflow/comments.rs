@@ -9,15 +9,15 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(super) const TOKEN: &str = "ghs_of_the_job";
+pub const TOKEN: &str = "ghs_of_the_job";
 /// As many as a page holds: what counts is on the second.
 const OTHERS: u64 = 100;
 
 type Comments = Arc<Mutex<Vec<(u64, String)>>>;
 
 #[derive(Debug, Clone)]
-pub(super) struct Forge {
-    pub(super) url: String,
+pub struct Forge {
+    pub url: String,
     comments: Comments,
 }
 
@@ -34,22 +34,22 @@ struct Body {
 
 impl Forge {
     /// With a pull request that has been talked about at length.
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         let comments: Comments =
             Arc::new(Mutex::new((1..=OTHERS).map(|id| (id, "I see.".to_owned())).collect()));
         let routes = Router::new()
             .route("/repos/octo/fleet/issues/7/comments", get(list).post(create))
             .route("/repos/octo/fleet/issues/comments/{id}", patch(edit))
             .with_state(comments.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         tokio::spawn(async { axum::serve(listener, routes).await });
         Self { url, comments }
     }
 
     /// What came since the start.
-    pub(super) fn ours(&self) -> Vec<String> {
-        let comments = self.comments.lock().unwrap();
+    pub fn ours(&self) -> Vec<String> {
+        let comments = self.comments.lock().expect("nobody panics");
         comments.iter().skip(OTHERS as usize).map(|(_, body)| body.clone()).collect()
     }
 }
@@ -64,14 +64,14 @@ fn may_write(headers: &HeaderMap) -> Result<(), (StatusCode, Json<Value>)> {
 }
 
 async fn list(State(comments): State<Comments>, Query(page): Query<Page>) -> Json<Value> {
-    let comments = comments.lock().unwrap();
+    let comments = comments.lock().expect("nobody panics");
     let there = comments.iter().skip((page.page - 1) * page.per_page).take(page.per_page);
     Json(there.map(|(id, body)| json!({"id": id, "body": body})).collect())
 }
 
 async fn create(State(comments): State<Comments>, headers: HeaderMap, Json(given): Json<Body>) -> Answer {
     may_write(&headers)?;
-    let mut comments = comments.lock().unwrap();
+    let mut comments = comments.lock().expect("nobody panics");
     let id = comments.len() as u64 + 1;
     comments.push((id, given.body));
     Ok((StatusCode::CREATED, Json(json!({"id": id}))))
@@ -84,8 +84,8 @@ async fn edit(
     Json(given): Json<Body>,
 ) -> Answer {
     may_write(&headers)?;
-    let mut comments = comments.lock().unwrap();
-    let known = comments.iter_mut().find(|(known, _)| *known == id).unwrap();
+    let mut comments = comments.lock().expect("nobody panics");
+    let known = comments.iter_mut().find(|(known, _)| *known == id).expect("it is a comment");
     known.1 = given.body;
     Ok((StatusCode::OK, Json(json!({"id": id}))))
 }
