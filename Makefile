@@ -1,6 +1,7 @@
 # The commands of every day. `make` alone lists them.
 
 CARGO   := cargo
+SOAK    := $(CARGO) test --release --workspace --locked
 CLASSES ?= planning properties simulation integration e2e tidy
 export CARGO_TERM_COLOR ?= always
 
@@ -19,15 +20,15 @@ test: setup ## Everything that must hold; CLASSES="planning tidy" leaves classes
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked --no-fail-fast --lib --bins $(addprefix --test ,$(CLASSES))
 
-soak: ## The same with far larger numbers: hours
-	QONNECT_CRASH_CASES=200000 $(CARGO) test --workspace --locked --lib -- crash
-	QONNECT_FENCING=all $(CARGO) test --workspace --locked --test properties -- fencing
-	QONNECT_BAD_CASES=4000 $(CARGO) test --workspace --locked --test planning -- no_mutation --nocapture
-	QONNECT_SIMULATION_SEEDS=10000 $(CARGO) test --workspace --locked --test simulation
-	$(CARGO) build --workspace --bins --locked
-	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 \
-		$(CARGO) test --workspace --locked --test integration -- leaders partitions
-	$(CARGO) test --workspace --locked --test soak
+soak: ## The same with far larger numbers, on programs as they are shipped: hours
+	$(CARGO) build --release --workspace --bins --locked
+	QONNECT_CRASH_CASES=200000 $(SOAK) --lib -- crash
+	QONNECT_FENCING=all $(SOAK) --test properties -- fencing
+	QONNECT_BAD_CASES=4000 $(SOAK) --test planning -- no_mutation --nocapture
+	QONNECT_SIMULATION_SEEDS=10000 $(SOAK) --test simulation
+	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 QONNECT_FAULT_RUNS=500 \
+		$(SOAK) --test integration -- leaders partitions faults
+	$(SOAK) --test soak
 
 setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows, what GitHub says of itself
 	tests/control-plane/install.sh
