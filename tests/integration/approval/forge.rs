@@ -346,6 +346,7 @@ async fn an_app_opens_git_and_shows_every_finding_at_its_line() {
         }
     };
     let asks = checked(first.clone(), "in_progress", "published: waits for").await;
+    assert_eq!(asks["details_url"], pull["html_url"]);
     let summary = asks["output"]["summary"].as_str().unwrap();
     assert!(summary.contains("| valid | done | free of faults |"), "{summary}");
 

@@ -61,7 +61,7 @@ fn take(run: &mut Value, body: &Value) -> Result<Value, Answer> {
     if new.len() > ANNOTATIONS_MAX || (body["status"] == "completed" && body["conclusion"].is_null()) {
         return Err(Answer::message(422, "too many annotations, or completed without a conclusion"));
     }
-    for name in ["status", "conclusion"] {
+    for name in ["status", "conclusion", "details_url"] {
         if let Some(value) = body.get(name) {
             run[name] = value.clone();
         }

@@ -2,7 +2,7 @@
 
 use qonnect_schema::diagnostic::Diagnostic;
 
-use super::{Context, State, Status};
+use super::{Context, Link, State, Status};
 use crate::knowledge::Knowledge;
 use crate::review::cell;
 
@@ -14,6 +14,8 @@ pub struct Check {
     pub commit: String,
     pub state: State,
     pub title: String,
+    /// Where more is said about what the title says.
+    pub link: Link,
     /// Markdown.
     pub summary: String,
     /// The first of them.
@@ -31,12 +33,13 @@ fn check(knowledge: &Knowledge, steps: &[Status]) -> Check {
     let first = |state: State| steps.iter().find(|step| step.state == state);
     let said = |step: &Status| format!("{}: {}", step.context.step(), step.description);
     let telling = first(State::Failure).or_else(|| first(State::Replaced)).or_else(|| first(State::Pending));
-    let (state, title) = match (telling, steps.last()) {
-        (Some(step), _) if step.state == State::Replaced => (step.state, step.description.clone()),
-        (Some(step), _) => (step.state, said(step)),
-        (None, Some(last)) if last.context == Context::Ready => (State::Success, said(last)),
-        _ => (State::Pending, "goes on".into()),
+    let step = telling.or(steps.last()).expect("a chunk holds something");
+    let (state, title) = match (step.state, step.context) {
+        (State::Replaced, _) => (State::Replaced, step.description.clone()),
+        (State::Success, context) if context != Context::Ready => (State::Pending, "goes on".into()),
+        (state, _) => (state, said(step)),
     };
+    let link = step.link.clone();
     let record = knowledge.revisions.iter().rev().find(|record| record.commit == commit);
     let findings = record.map_or(&[][..], |record| &record.findings);
     let mut summary = String::from("| step | | |\n|---|---|---|\n");
@@ -49,7 +52,14 @@ fn check(knowledge: &Knowledge, steps: &[Status]) -> Check {
             findings.len()
         ));
     }
-    Check { commit, state, title, summary, findings: findings.iter().take(SHOWN_MAX).cloned().collect() }
+    Check {
+        commit,
+        state,
+        title,
+        link,
+        summary,
+        findings: findings.iter().take(SHOWN_MAX).cloned().collect(),
+    }
 }
 
 fn word(state: State) -> &'static str {

@@ -4,7 +4,7 @@ use qonnect_core::forge::{Check, State, Wanted};
 use qonnect_schema::diagnostic::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
-use super::answers::{CheckRun, CheckRuns};
+use super::answers::{CheckRun, CheckRuns, Repository};
 use super::door::{Error, Method};
 use super::{Found, Github};
 
@@ -26,6 +26,7 @@ impl Github {
     pub(super) async fn check_all(
         &mut self,
         at: &str,
+        repository: &Repository,
         wanted: &Wanted,
         found: &mut Found,
     ) -> Result<(), Error> {
@@ -34,7 +35,8 @@ impl Github {
             if self.seen.no_checks {
                 break;
             }
-            match self.check(at, app, check).await {
+            let link = self.link(repository, &check.link);
+            match self.check(at, app, check, link).await {
                 Err(error @ (Error::Refused { .. } | Error::Forbidden { .. })) => {
                     self.seen.no_checks = true;
                     found.refused.push(error);
@@ -45,7 +47,7 @@ impl Github {
         Ok(())
     }
 
-    async fn check(&mut self, at: &str, app: u64, check: &Check) -> Result<(), Error> {
+    async fn check(&mut self, at: &str, app: u64, check: &Check, link: String) -> Result<(), Error> {
         let known = match self.seen.checks.get(&check.commit) {
             Some(known) => known.clone(),
             None => {
@@ -75,7 +77,7 @@ impl Github {
         if known.is_none() {
             output["annotations"] = findings.iter().map(annotation).collect();
         }
-        let mut body = json!({"output": output});
+        let mut body = json!({"output": output, "details_url": link});
         match state {
             "in_progress" => body["status"] = json!(state),
             conclusion => {

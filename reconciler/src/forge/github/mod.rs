@@ -108,7 +108,7 @@ impl Github {
         for status in &wanted.statuses {
             self.status(at, repository, status).await?;
         }
-        self.check_all(at, wanted, found).await?;
+        self.check_all(at, repository, wanted, found).await?;
         // What nobody wants any more is not kept.
         let commits: BTreeSet<&String> = wanted.statuses.iter().map(|status| &status.commit).collect();
         self.seen.looked_up.retain(|commit| commits.contains(commit));

@@ -42,15 +42,19 @@ impl Github {
         if known.is_some_and(done) {
             return Ok(());
         }
-        let link = match (link, &self.seen.request_url) {
-            (Link::Request, Some(url)) => url.clone(),
-            (Link::Request, None) => format!("{}/pulls", repository.html_url),
-            (Link::Commit(commit), _) => format!("{}/commit/{commit}", repository.html_url),
-        };
+        let link = self.link(repository, link);
         let body = json!({"state": state, "context": key.1, "description": description, "target_url": link});
         self.door.call::<Value>(Method::Post, &format!("{at}/statuses/{commit}"), Some(body)).await?;
         self.seen.statuses.insert(key, (state.into(), description));
         Ok(())
+    }
+
+    pub(super) fn link(&self, repository: &Repository, link: &Link) -> String {
+        match (link, &self.seen.request_url) {
+            (Link::Request, Some(url)) => url.clone(),
+            (Link::Request, None) => format!("{}/pulls", repository.html_url),
+            (Link::Commit(commit), _) => format!("{}/commit/{commit}", repository.html_url),
+        }
     }
 
     async fn look_up(&mut self, at: &str, commit: &str) -> Result<(), Error> {
