@@ -67,6 +67,9 @@ pub struct Repository {
     pub ssh_key: Option<PathBuf>,
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
+    /// For https: who vouches for the host, as PEM, besides those that this machine trusts.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
     /// Whose commits of the deploy branch count; absent: those of everybody who may push.
     #[serde(default)]
     pub signers: Option<Signers>,
@@ -135,6 +138,7 @@ impl Config {
             &mut repository.token_file,
             &mut repository.ssh_key,
             &mut repository.known_hosts,
+            &mut repository.authority,
         ];
         let signers = repository.signers.iter_mut();
         let signers =
@@ -164,7 +168,7 @@ impl Config {
     }
 
     pub fn remote(&self) -> Remote {
-        let Repository { url, token_file, ssh_key, known_hosts, .. } = &self.repository;
+        let Repository { url, token_file, ssh_key, known_hosts, authority, .. } = &self.repository;
         let credentials = match (token_file, ssh_key, known_hosts) {
             (Some(file), ..) => Credentials::Token { file: file.clone() },
             (None, Some(key), Some(hosts)) => {
@@ -172,7 +176,7 @@ impl Config {
             }
             _ => Credentials::None,
         };
-        Remote { url: url.clone(), credentials }
+        Remote { url: url.clone(), credentials, authority: authority.clone() }
     }
 }
 

@@ -199,8 +199,7 @@ async fn fetches() -> (u64, u64) {
         (0..CLUSTERS).map(|at| (format!("cluster-{at}"), objects(&format!("many-{at}"), 10))).collect();
     let first = publish(&place.join("work"), &clusters);
     let proxy = Proxy::start(server.addr).await;
-    let remote =
-        Remote { url: format!("http://{}/fleet.git", proxy.address), credentials: Credentials::None };
+    let remote = Remote::new(format!("http://{}/fleet.git", proxy.address), Credentials::None);
     let received = || proxy.received();
     let fetch = |mirror: Option<Mirror>, commit: String| {
         let (path, remote): (PathBuf, Remote) = (place.join("clone"), remote.clone());

@@ -48,6 +48,8 @@ has() {
     etcd-server) command -v etcd ;;
     iproute2) command -v ip ;;
     git) [ -x "$(git --exec-path)/git-http-backend" ] && [ -x "$(git --exec-path)/git-daemon" ] ;;
+    lighttpd) [ -x /usr/sbin/lighttpd ] ;;
+    lighttpd-mod-openssl) [ -e /usr/lib/lighttpd/mod_openssl.so ] ;;
     openssh-client) command -v ssh-keygen ;;
     openssh-server) [ -x /usr/sbin/sshd ] ;;
     shellcheck) command -v shellcheck ;;
@@ -196,7 +198,7 @@ build() {
 
 # --------------------------------------------------------------------------------------------------------- main
 
-needed=(curl etcd-server git iproute2 jq npm openssh-client openssh-server prometheus python3-venv shellcheck util-linux)
+needed=(curl etcd-server git iproute2 jq lighttpd lighttpd-mod-openssl npm openssh-client openssh-server prometheus python3-venv shellcheck util-linux)
 
 if [ "${1:-}" = --check ]; then
     mapfile -t missing < <(missing_of "${needed[@]}")

@@ -14,7 +14,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::link::{Link, Service};
 use crate::publish::{self, Push, Update};
-use crate::remote::{Place, Remote};
+use crate::remote::Remote;
 use crate::signature::{self, Distrust, Key, Signer, Trust};
 use crate::tree::{self, Limits};
 use crate::{fetch, local, store};
@@ -47,7 +47,7 @@ enum Source {
 impl Mirror {
     /// Opens the clone at `path`, which is made when it is absent, damaged, or of another remote.
     pub fn open(path: &Path, remote: Remote) -> Result<Self, Error> {
-        let source = match Link::new(Place::parse(&remote.url)?, remote.credentials)? {
+        let source = match Link::new(remote.clone())? {
             Ok(link) => Source::Network(link),
             Err(local) => Source::Local(local),
         };

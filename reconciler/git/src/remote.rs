@@ -17,6 +17,14 @@ pub struct Remote {
     /// `https://`, `http://`, `ssh://`, `git@host:path`, `git://`, `file://`, or a path on this disk.
     pub url: String,
     pub credentials: Credentials,
+    /// PEM: who vouches for an https host, besides those that this machine trusts.
+    pub authority: Option<PathBuf>,
+}
+
+impl Remote {
+    pub fn new(url: impl Into<String>, credentials: Credentials) -> Self {
+        Self { url: url.into(), credentials, authority: None }
+    }
 }
 
 /// Secrets stay in their files, which are read anew for each exchange: a renewed token needs no restart.

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// A file with the token that the repository asks for
     #[arg(long, value_name = "FILE")]
     repository_token_file: Option<PathBuf>,
+    /// A file with the authority that vouches for the repository's host, as PEM
+    #[arg(long, value_name = "FILE")]
+    repository_authority: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, default_value = "table")]
     output: Format,
@@ -65,8 +68,9 @@ fn history(args: &Args, url: String) -> anyhow::Result<Vec<Commit>> {
         Some(file) => Credentials::Token { file },
         None => Credentials::None,
     };
+    let remote = Remote { url, credentials, authority: args.repository_authority.clone() };
     let folder = tempfile::tempdir().context("cannot make a folder for the clone")?;
-    let mut mirror = Mirror::open(&folder.path().join("clone"), Remote { url, credentials })?;
+    let mut mirror = Mirror::open(&folder.path().join("clone"), remote)?;
     let tip = mirror.fetch(&args.branch, Depth::Full, DEADLINE)?;
     let tip = tip.with_context(|| format!("the repository has no branch {}", args.branch))?;
     let (mut history, mut seen) = (Vec::new(), BTreeSet::from([tip.clone()]));

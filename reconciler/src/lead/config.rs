@@ -69,6 +69,9 @@ pub struct Repository {
     pub ssh_key: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
+    /// For https: who vouches for the host, as PEM, besides those that this machine trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<PathBuf>,
     /// Whose commits of the spec branch count; absent: those of everybody who may push.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signers: Option<Signers>,
@@ -187,6 +190,7 @@ impl Config {
             token_file: None,
             ssh_key: None,
             known_hosts: None,
+            authority: None,
             signers: None,
             signing_key: None,
             webhook_secret_file: None,
@@ -244,13 +248,13 @@ impl Config {
 
     /// `lent` is of the lender, if there is one.
     pub(super) fn remote(&self, lent: Option<Lent>) -> Remote {
-        let Repository { url, token_file, ssh_key, known_hosts, .. } = &self.repository;
+        let Repository { url, token_file, ssh_key, known_hosts, authority, .. } = &self.repository;
         let credentials = match (token_file.clone(), ssh_key.clone().zip(known_hosts.clone())) {
             (Some(file), _) => Credentials::Token { file },
             (None, Some((key, known_hosts))) => Credentials::SshKey { key, known_hosts },
             (None, None) => lent.map_or(Credentials::None, Credentials::Lent),
         };
-        Remote { url: url.clone(), credentials }
+        Remote { url: url.clone(), credentials, authority: authority.clone() }
     }
 }
 

@@ -12,6 +12,7 @@ macro_rules! on_every_server {
         on_every_server!(@ http $($test)+);
         on_every_server!(@ ssh $($test)+);
         on_every_server!(@ daemon $($test)+);
+        on_every_server!(@ https $($test)+);
         on_every_server!(@ local $($test)+);
     };
     (@ $server:ident $($test:ident)+) => {

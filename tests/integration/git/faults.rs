@@ -43,7 +43,7 @@ fn silent() -> SocketAddr {
 
 fn mirror(url: String, credentials: Credentials) -> Mirror {
     let folder = qonnect_tests::folder::fresh("git-faults").join("clone");
-    Mirror::open(&folder, Remote { url, credentials }).unwrap()
+    Mirror::open(&folder, Remote::new(url, credentials)).unwrap()
 }
 
 fn in_time<T>(operation: impl FnOnce() -> T) -> T {

@@ -46,7 +46,7 @@ fn with_token(url: String, token: &str) -> (Mirror, std::path::PathBuf) {
     let folder = qonnect_tests::folder::fresh("git-secrets");
     let file = folder.join("token");
     std::fs::write(&file, token).unwrap();
-    let remote = Remote { url, credentials: Credentials::Token { file: file.clone() } };
+    let remote = Remote::new(url, Credentials::Token { file: file.clone() });
     (Mirror::open(&folder.join("clone"), remote).unwrap(), file)
 }
 
@@ -106,7 +106,7 @@ fn a_repository_that_moved_is_followed_for_reading_and_writing() {
     ));
     let url = format!("http://{}/old.git", moved.addr);
     let folder = qonnect_tests::folder::fresh("git-moved").join("clone");
-    let mut mirror = Mirror::open(&folder, Remote { url, credentials: Credentials::None }).unwrap();
+    let mut mirror = Mirror::open(&folder, Remote::new(url, Credentials::None)).unwrap();
     assert_eq!(mirror.fetch("deploy", Depth::Full, PATIENCE).unwrap(), None);
     let first = super::contract::commit(&mirror, None, "a", "1");
     super::contract::published(&mut mirror, &first, None);
@@ -115,10 +115,8 @@ fn a_repository_that_moved_is_followed_for_reading_and_writing() {
 
 #[test]
 fn a_token_does_not_cross_the_network_in_clear() {
-    let remote = Remote {
-        url: "http://git.example.org/fleet.git".into(),
-        credentials: Credentials::Token { file: "/nonexistent".into() },
-    };
+    let remote =
+        Remote::new("http://git.example.org/fleet.git", Credentials::Token { file: "/nonexistent".into() });
     let folder = qonnect_tests::folder::fresh("git-clear").join("clone");
     let refused = Mirror::open(&folder, remote).err().map(|error| error.to_string());
     assert!(refused.as_ref().is_some_and(|why| why.contains("use https")), "{refused:?}");
@@ -155,7 +153,37 @@ fn a_key_that_the_host_does_not_know_is_refused() {
     };
     let credentials = Credentials::SshKey { key, known_hosts };
     let folder = qonnect_tests::folder::fresh("git-stranger").join("clone");
-    let mut mirror = Mirror::open(&folder, Remote { url: server.remote.url.clone(), credentials }).unwrap();
+    let mut mirror = Mirror::open(&folder, Remote::new(&*server.remote.url, credentials)).unwrap();
     let fetched = mirror.fetch("deploy", Depth::Full, PATIENCE);
     assert!(matches!(fetched, Err(Error::Auth { .. })), "{fetched:?}");
+}
+
+#[test]
+fn a_host_with_a_certificate_of_its_own_is_trusted_by_the_authority_that_is_named() {
+    let server = servers::https();
+    let folder = qonnect_tests::folder::fresh("git-authority");
+    let fetched = |name: &str, remote: Remote| {
+        Mirror::open(&folder.join(name), remote).unwrap().fetch("deploy", Depth::Full, PATIENCE)
+    };
+    assert_eq!(fetched("named", server.remote.clone()).unwrap(), None);
+    let unnamed = fetched("unnamed", Remote { authority: None, ..server.remote.clone() }).unwrap_err();
+    let why = unnamed.to_string();
+    assert!(matches!(unnamed, Error::Unreachable { .. }) && why.contains("certificate"), "{why}");
+    for (name, text) in
+        [("absent", None), ("empty", Some("")), ("garbled", Some("-----BEGIN CERTIFICATE-----\nx"))]
+    {
+        let authority = folder.join(format!("{name}.pem"));
+        if let Some(text) = text {
+            std::fs::write(&authority, text).unwrap();
+        }
+        let unusable = fetched(name, Remote { authority: Some(authority.clone()), ..server.remote.clone() });
+        let why = unusable.unwrap_err().to_string();
+        assert!(why.contains(authority.to_str().unwrap()), "{name}: {why}");
+    }
+
+    let Credentials::Basic { file, .. } = &server.remote.credentials else { unreachable!() };
+    std::fs::write(file, "hunter2\n").unwrap();
+    let refused = fetched("refused", server.remote.clone()).unwrap_err();
+    assert!(matches!(refused, Error::Auth { .. }), "{refused:?}");
+    assert!(!format!("{refused:?} {refused}").contains("hunter2"));
 }

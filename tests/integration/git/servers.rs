@@ -51,7 +51,7 @@ impl Server {
         std::fs::create_dir_all(&repository).unwrap();
         git(&repository, &["init", "--quiet", "--bare", "--initial-branch=main", "--template="]);
         let server = Self {
-            remote: Remote { url: repository.display().to_string(), credentials: Credentials::None },
+            remote: Remote::new(repository.display().to_string(), Credentials::None),
             repository,
             runs_hooks: true,
             clones: root.join("clones"),
@@ -90,6 +90,56 @@ pub(super) fn http() -> Server {
         runtime.block_on(GitServer::start(&root.join("repositories"), loopback, |_: &str| {})).unwrap();
     server.remote.url = http.url("fleet.git");
     server._http = Some((http, runtime));
+    server
+}
+
+/// A web server of people's own: TLS by a private authority, a password, and git's own `http-backend` as CGI.
+pub(super) fn https() -> Server {
+    let (root, mut server) = Server::new("git-https");
+    let at = |name: &str| root.join(name);
+    let port = free_port();
+    let mut certs = Command::new(qonnect_tests::programs::qonnect());
+    run_command({
+        certs.args(["certs", "--lead", "git=127.0.0.1", "--out"]).arg(&root);
+        certs
+    });
+    std::fs::write(at("users"), "ada:correct-horse\n").unwrap();
+    std::fs::write(at("password"), "correct-horse\n").unwrap();
+    let mut folder = Command::new("git");
+    folder.arg("--exec-path");
+    let programs = run_command(folder);
+    let configuration = format!(
+        r#"
+server.modules = ("mod_openssl", "mod_auth", "mod_authn_file", "mod_setenv", "mod_alias", "mod_cgi")
+server.bind = "127.0.0.1"
+server.port = {port}
+server.document-root = "{root}"
+server.upload-dirs = ("{root}")
+ssl.engine = "enable"
+ssl.pemfile = "{root}/git.pem"
+ssl.privkey = "{root}/git.key"
+auth.backend = "plain"
+auth.backend.plain.userfile = "{root}/users"
+auth.require = ("" => ("method" => "basic", "realm" => "fleet", "require" => "valid-user"))
+alias.url = ("/git" => "{programs}/git-http-backend")
+cgi.assign = ("" => "")
+setenv.set-environment = ("GIT_PROJECT_ROOT" => "{root}/repositories", "GIT_HTTP_EXPORT_ALL" => "1",
+    "GIT_CONFIG_GLOBAL" => "/dev/null", "GIT_CONFIG_SYSTEM" => "/dev/null")
+"#,
+        root = root.display(),
+        programs = programs.trim(),
+    );
+    std::fs::write(at("lighttpd.conf"), configuration).unwrap();
+    let mut lighttpd = Command::new("/usr/sbin/lighttpd");
+    lighttpd.arg("-D").arg("-f").arg(at("lighttpd.conf"));
+    let process = Process::start("lighttpd", lighttpd, &at("log"))
+        .unwrap_or_else(|error| panic!("{error}; the Debian package lighttpd brings it"));
+    server.process = Some(listening(process, port));
+    server.remote = Remote {
+        url: format!("https://127.0.0.1:{port}/git/fleet.git"),
+        credentials: Credentials::Basic { user: "ada".into(), file: at("password") },
+        authority: Some(at("ca.pem")),
+    };
     server
 }
 
@@ -145,10 +195,9 @@ pub(super) fn ssh() -> Server {
         .unwrap_or_else(|error| panic!("{error}; the Debian package openssh-server brings sshd"));
     server.process = Some(listening(process, port));
     let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-    server.remote = Remote {
-        url: format!("ssh://{}@127.0.0.1:{port}{}", user.trim(), server.repository.display()),
-        credentials: Credentials::SshKey { key: at("client"), known_hosts: at("known_hosts") },
-    };
+    let url = format!("ssh://{}@127.0.0.1:{port}{}", user.trim(), server.repository.display());
+    let credentials = Credentials::SshKey { key: at("client"), known_hosts: at("known_hosts") };
+    server.remote = Remote::new(url, credentials);
     server
 }
 

@@ -223,7 +223,7 @@ fn git_accepts_what_we_sign_and_the_same_draft_keeps_its_id() {
     scene.allow(&format!("lead-1 namespaces=\"git\" {public}\n"));
     let url = scene.work.display().to_string();
     let mirror = |name: &str| {
-        let remote = Remote { url: url.clone(), credentials: Credentials::None };
+        let remote = Remote::new(&*url, Credentials::None);
         let mut mirror = Mirror::open(&folder::fresh("git-signing").join(name), remote).unwrap();
         mirror.sign_with(Key::open(&scene.path("lead")).unwrap());
         mirror

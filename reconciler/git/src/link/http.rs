@@ -1,12 +1,13 @@
 //! Smart HTTP through reqwest and rustls, with tokens that stay with their host.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
 
 use super::{References, Reply, Service};
 use crate::deadline::Deadline;
@@ -23,18 +24,24 @@ pub(crate) struct Http {
     /// Where the repository is after redirects, once they were followed.
     base: Url,
     credentials: Credentials,
-    client: OnceCell<Client>,
+    authority: Option<PathBuf>,
+    /// With the bytes of the authority that it trusts.
+    client: RefCell<Option<(Vec<u8>, Client)>>,
 }
 
 impl Http {
-    pub(super) fn new(mut url: Url, credentials: Credentials) -> Result<Self, Error> {
+    pub(super) fn new(
+        mut url: Url,
+        credentials: Credentials,
+        authority: Option<PathBuf>,
+    ) -> Result<Self, Error> {
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
         if !credentials.is_none() && !keeps_secrets(&url) {
             let why = "a token would cross the network in clear; use https".to_owned();
             return Err(Error::Url { url: url.to_string(), why });
         }
-        Ok(Self { base: url.clone(), configured: url, credentials, client: OnceCell::new() })
+        Ok(Self { base: url.clone(), configured: url, credentials, authority, client: RefCell::default() })
     }
 
     pub(super) fn ask(&mut self, service: Service, deadline: &Deadline) -> Result<References, Error> {
@@ -88,10 +95,16 @@ impl Http {
         deadline.wait(request.send())?.map_err(explain)
     }
 
-    /// Made at the first use: it reads the certificates that this machine trusts.
-    fn client(&self) -> Result<&Client, Error> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    /// Made at the first use, for it reads the certificates that this machine trusts, and again when the authority is
+    /// another one.
+    fn client(&self) -> Result<Client, Error> {
+        let read =
+            |path: &PathBuf| std::fs::read(path).map_err(|source| Error::File { path: path.clone(), source });
+        let pem = self.authority.as_ref().map(read).transpose()?.unwrap_or_default();
+        if let Some((known, client)) = &*self.client.borrow()
+            && *known == pem
+        {
+            return Ok(client.clone());
         }
         let mut client = Client::builder()
             // Some hosts serve git only to what calls itself git.
@@ -101,8 +114,17 @@ impl Http {
         if is_loopback(&self.configured) {
             client = client.no_proxy();
         }
+        if let Some(path) = &self.authority {
+            let unusable = |why: String| Error::File { path: path.clone(), source: io::Error::other(why) };
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(chain(&error)))?;
+            if certificates.is_empty() {
+                return Err(unusable("it holds no certificate in PEM".into()));
+            }
+            client = client.tls_certs_merge(certificates);
+        }
         let client = client.build().map_err(|error| Error::Unreachable { detail: chain(&error) })?;
-        Ok(self.client.get_or_init(|| client))
+        *self.client.borrow_mut() = Some((pem, client.clone()));
+        Ok(client)
     }
 }
 

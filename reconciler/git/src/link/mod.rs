@@ -13,7 +13,7 @@ use git2::Oid;
 use crate::deadline::Deadline;
 use crate::error::{Error, plain};
 use crate::packet::{self, Packet};
-use crate::remote::{Credentials, Place};
+use crate::remote::{Place, Remote};
 
 /// The two programs of git that a remote runs for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +39,12 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// A link to `place`, or the path of a repository on this disk, which needs none.
-    pub(crate) fn new(
-        place: Place,
-        credentials: Credentials,
-    ) -> Result<Result<Self, std::path::PathBuf>, Error> {
-        Ok(Ok(match place {
+    /// A link to a remote, or the path of a repository on this disk, which needs none.
+    pub(crate) fn new(remote: Remote) -> Result<Result<Self, std::path::PathBuf>, Error> {
+        let Remote { url, credentials, authority } = remote;
+        Ok(Ok(match Place::parse(&url)? {
             Place::Local(path) => return Ok(Err(path)),
-            Place::Http(url) => Self::Http(Box::new(http::Http::new(url, credentials)?)),
+            Place::Http(url) => Self::Http(Box::new(http::Http::new(url, credentials, authority)?)),
             Place::Ssh(place) => Self::Session(session::Sessions::new(ssh::Ssh::new(place, credentials)?)),
             Place::Git { host, port, path } => {
                 Self::Session(session::Sessions::new(socket::Socket { host, port, path }))
