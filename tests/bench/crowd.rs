@@ -77,12 +77,16 @@ async fn crowd(agents: usize) -> (f64, f64) {
 
 /// As an agent does: it waits at the lead for news, as long as it was told to, and asks again.
 async fn live(http: Client, url: String, beats: Arc<AtomicU64>) {
-    let (mut wait, heartbeat) = (1, Heartbeat { incarnation: 1, digest: None, generation: 0 });
+    let (mut wait, mut heartbeat) = (1, Heartbeat { incarnation: 1, digest: None, generation: 0 });
     loop {
         let asked = http.post(format!("{url}?wait={wait}ms")).json(&heartbeat).timeout(PATIENCE);
         let answer = asked.send().await.expect("the lead answers");
         let grant: Grant = answer.json().await.expect("it grants a lease");
         wait = grant.heartbeat_ms;
+        // Who does not say what it has seen is told of it at once, again and again.
+        if let Some(release) = grant.release {
+            (heartbeat.digest, heartbeat.generation) = (Some(release.digest), release.generation);
+        }
         beats.fetch_add(1, Ordering::Relaxed);
     }
 }
