@@ -35,6 +35,7 @@ on_every_server! {
     a_branch_is_removed_only_where_it_was_seen,
     a_hook_that_refuses_is_heard,
     a_large_tree_survives,
+    a_huge_file_arrives_whole_and_is_read_by_nobody_who_does_not_want_it,
     the_tip_alone_can_be_fetched,
     a_known_commit_is_fetched_without_asking,
     ordinary_git_reads_what_we_wrote,
@@ -287,4 +288,21 @@ fn ordinary_git_reads_what_we_wrote(server: &Server) {
     assert_eq!(server.git(&["show", "deploy:clusters/a/x.yaml"]), "x: 1");
     let author = server.git(&["log", "-1", "--format=%an <%ae> %ct", "deploy"]);
     assert_eq!(author, "QONNECT <qonnect@localhost> 1800000000");
+}
+
+/// More than one packet, one chunk of a web server and one buffer of anybody hold.
+fn a_huge_file_arrives_whole_and_is_read_by_nobody_who_does_not_want_it(server: &Server) {
+    let (mut writer, mut reader) = (server.mirror(), server.mirror());
+    // Nothing that could be packed small.
+    let mut dice = fastrand::Rng::with_seed(7);
+    let bytes: Arc<[u8]> = std::iter::repeat_with(|| dice.u8(..)).take(24 << 20).collect();
+    let files = BTreeMap::from([("huge/blob".to_owned(), Some(bytes.clone()))]);
+    let draft = CommitDraft { files, message: "huge".into(), ..CommitDraft::default() };
+    let first = writer.write_commit(&draft).unwrap();
+    published(&mut writer, &first, None);
+    assert_eq!(tip(&mut reader), Some(first.clone()));
+    let limited = reader.tree(&first, "huge", &Limits::default()).unwrap();
+    assert_eq!(limited["blob"].bytes(), None, "it is named, not read");
+    let all = Limits { file_bytes: 32 << 20, total_bytes: 32 << 20, ..Limits::default() };
+    assert_eq!(reader.tree(&first, "huge", &all).unwrap()["blob"].bytes(), Some(&*bytes));
 }
