@@ -83,7 +83,7 @@ impl World {
         Self { trust: Some(trust), ..Self::new(name) }
     }
 
-    /// GitHub, from the next start of the lead on. It also tells the lead what people do there.
+    /// GitHub, from the next start of the lead on, which looks there every second.
     pub fn on_github(&mut self) -> GitHub {
         let github = GitHub::start(&self.folder.join("repositories/fleet.git"), self.host.url());
         let token = self.folder.join("token");
