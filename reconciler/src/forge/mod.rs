@@ -155,11 +155,7 @@ impl Shown {
             Error::Moved(_) | Error::Unavailable { .. } => ("ForgeUnavailable", retry),
         };
         let passes = matches!(error, Error::Limited(_) | Error::Unavailable { .. } | Error::Moved(_));
-        let text = match error {
-            // The seconds that are left are no news.
-            Error::Limited(_) => "GitHub wants to be left alone for a while".into(),
-            error => error.to_string(),
-        };
+        let text = error.told();
         if self.logged.as_ref() != Some(&text) {
             tracing::warn!(error = text, "the forge does not show everything yet");
             self.logged = Some(text.clone());

@@ -101,21 +101,18 @@ fn release(
 fn leaves_unlisted(input: &Input<'_>, (cluster, placed): (&str, &Ids<'_>), before: &ReleaseSpec) -> bool {
     let here: Ids<'_> = components(&before.order).collect();
     let listed: Ids<'_> = before.removals.iter().map(|one| (&*one.application, &*one.component)).collect();
-    let known = stays_behind(input, cluster);
-    let mut there = reported(input, cluster);
-    there.any(|id| {
-        (placed.contains(&id) || known.contains(&id)) && !here.contains(&id) && !listed.contains(&id)
-    })
+    let leaves = |id: &(&str, &str)| !here.contains(id) && !listed.contains(id);
+    reported(input, cluster).any(|id| placed.contains(&id) && leaves(&id))
+        || stays_behind(input, cluster).any(|id| leaves(&id))
 }
 
 /// What the agent holds of releases that the leads have published, each of which they know: what of it is nowhere in
 /// the newest decision has left on purpose, even if a branch that was set back shows neither its coming nor its going.
-fn stays_behind<'a>(input: &Input<'a>, cluster: &str) -> Ids<'a> {
+fn stays_behind<'a>(input: &Input<'a>, cluster: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let published = input.releases.get(cluster).map_or(0, |hint| hint.generation);
-    if mark(input, cluster).is_none_or(|mark| mark.is_unset() || mark.generation > published) {
-        return Ids::new();
-    }
-    reported(input, cluster).filter(|id| !input.frozen.contains(id.0)).collect()
+    let known = mark(input, cluster).is_some_and(|mark| !mark.is_unset() && mark.generation <= published);
+    let frozen = input.frozen;
+    reported(input, cluster).filter(move |id| known && !frozen.contains(id.0))
 }
 
 /// The agent remembers more than the branch, and would refuse what stands there.

@@ -25,21 +25,20 @@ pub struct Check {
 /// One for each commit that has statuses: in progress until every step has succeeded, failed as soon as one has.
 pub fn checks(knowledge: &Knowledge, statuses: &[Status]) -> Vec<Check> {
     let steps = statuses.chunk_by(|one, next| one.commit == next.commit);
-    steps.map(|steps| check(knowledge, steps)).collect()
+    steps.filter_map(|steps| check(knowledge, steps)).collect()
 }
 
-fn check(knowledge: &Knowledge, steps: &[Status]) -> Check {
-    let commit = steps[0].commit.clone();
+fn check(knowledge: &Knowledge, steps: &[Status]) -> Option<Check> {
     let first = |state: State| steps.iter().find(|step| step.state == state);
     let said = |step: &Status| format!("{}: {}", step.context.step(), step.description);
     let telling = first(State::Failure).or_else(|| first(State::Replaced)).or_else(|| first(State::Pending));
-    let step = telling.or(steps.last()).expect("a chunk holds something");
+    let step = telling.or(steps.last())?;
     let (state, title) = match (step.state, step.context) {
         (State::Replaced, _) => (State::Replaced, step.description.clone()),
         (State::Success, context) if context != Context::Ready => (State::Pending, "goes on".into()),
         (state, _) => (state, said(step)),
     };
-    let link = step.link.clone();
+    let (commit, link) = (step.commit.clone(), step.link.clone());
     let record = knowledge.revisions.iter().rev().find(|record| record.commit == commit);
     let findings = record.map_or(&[][..], |record| &record.findings);
     let mut summary = String::from("| step | | |\n|---|---|---|\n");
@@ -52,14 +51,8 @@ fn check(knowledge: &Knowledge, steps: &[Status]) -> Check {
             findings.len()
         ));
     }
-    Check {
-        commit,
-        state,
-        title,
-        link,
-        summary,
-        findings: findings.iter().take(SHOWN_MAX).cloned().collect(),
-    }
+    let findings = findings.iter().take(SHOWN_MAX).cloned().collect();
+    Some(Check { commit, state, title, link, summary, findings })
 }
 
 fn word(state: State) -> &'static str {

@@ -46,6 +46,16 @@ pub(in crate::forge) enum Error {
     Unavailable { what: String, why: String },
 }
 
+impl Error {
+    /// For people: the seconds that are left are no news.
+    pub(in crate::forge) fn told(&self) -> String {
+        match self {
+            Self::Limited(_) => "GitHub wants to be left alone for a while".into(),
+            error => error.to_string(),
+        }
+    }
+}
+
 pub(super) struct Door {
     github: Github,
     /// With the bytes of the credential that it was opened with.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::door::{Door, Error};
+use super::door::Door;
 use crate::forge::config::Github as Config;
 
 /// Well below what a token is still good for when it is taken for the last time.
@@ -19,19 +19,15 @@ pub(in crate::forge) async fn lend(config: Config, hand: watch::Sender<Option<St
             Ok(token) => {
                 told = None;
                 hand.send_if_modified(|lent| lent.replace(token.clone()).as_deref() != Some(&token));
-                tokio::time::sleep(LOOK).await;
             }
             Err(error) => {
-                let (pause, text) = match &error {
-                    Error::Limited(pause) => (*pause, "GitHub wants to be left alone for a while".into()),
-                    error => (LOOK, error.to_string()),
-                };
+                let text = error.told();
                 if told.as_ref() != Some(&text) {
                     tracing::warn!(error = text, "Git waits for a token of the app");
                     told = Some(text);
                 }
-                tokio::time::sleep(pause.min(LOOK)).await;
             }
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
