@@ -68,6 +68,9 @@ pub mod label {
 /// How an object says that it must not run twice: its agent reports it as gone only when its pods are.
 pub const RUNS_ONCE: (&str, &str) = ("qonnect.io/strategy", "recreate");
 
+/// How an object says how long it may take to be Ready, such as `5m`; later it counts as Stalled.
+pub const READY_WITHIN: &str = "qonnect.io/ready-within";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,11 @@ impl Agent {
         if !self.facts.is_complete() {
             return;
         }
+        let now = self.shared.now();
+        let late = self.shared.state().look_at_clock(now);
+        if let Some(late) = late {
+            self.report_within(Duration::from_millis(late - now));
+        }
         let news = self.shared.state().take_notices();
         let notices = news.len();
         for notice in news {

@@ -125,6 +125,10 @@ pub struct Component {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub min_available: Option<u32>,
+    /// How long each of its objects may take to be Ready, such as `10m`, before it counts as Stalled. An object says
+    /// otherwise by the annotation `qonnect.io/ready-within`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_within: Option<Span>,
     /// How components on other clusters reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,

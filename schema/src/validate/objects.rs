@@ -11,6 +11,7 @@ use crate::documents::application::{Application, Component};
 use crate::layout::{self, label};
 use crate::manifest::{ObjectId, is_cluster_scoped};
 use crate::substitution::{self, Piece, Variable};
+use crate::units::Span;
 
 /// Where an object stands.
 #[derive(Clone, Copy)]
@@ -157,6 +158,15 @@ fn metadata(object: &Value, place: Place<'_>, findings: &mut Findings) {
                 findings.error(place.origin, "wrong-type", at, message).help("put the value in quotes");
             }
         }
+    }
+    let limit = format!("/metadata/annotations/{}", escape(layout::READY_WITHIN));
+    if let Some(text) = object.pointer(&limit).and_then(Value::as_str)
+        && let Err(why) = text.parse::<Span>()
+    {
+        let message = format!("`{}` is {}: {why}", layout::READY_WITHIN, quoted(text));
+        findings
+            .error(place.origin, "invalid-value", place.at(&limit), message)
+            .help("write a stretch of time, such as `5m`");
     }
     for name in [label::PART_OF, label::MANAGED_BY, label::APPLICATION, label::COMPONENT] {
         let at = format!("/metadata/labels/{}", escape(name));

@@ -150,7 +150,7 @@ fn rows() -> Vec<Row> {
         // What a person has to know where it does not get ready.
         (
             "claim",
-            object("v1", "PersistentVolumeClaim", "claim", claim),
+            object("v1", "PersistentVolumeClaim", "claim", claim.clone()),
             Reconciling,
             "NotBound",
             "no volume is bound",
@@ -168,6 +168,29 @@ fn rows() -> Vec<Row> {
             Reconciling,
             "Unschedulable",
             "Insufficient cpu",
+        ),
+        (
+            "late-claim",
+            object(
+                "v1",
+                "PersistentVolumeClaim",
+                "late-claim",
+                json!({"metadata": {"name": "late-claim", "annotations": {"qonnect.io/ready-within": "1s"}}, "spec": claim["spec"]}),
+            ),
+            Stalled,
+            "NotReadyInTime",
+            "it was not Ready within 1s: no volume is bound",
+        ),
+        (
+            "late-image",
+            {
+                let mut late = deployed("late-image", MISSING_IMAGE, "10m");
+                late["metadata"]["annotations"]["qonnect.io/ready-within"] = "1s".into();
+                late
+            },
+            Stalled,
+            "NotReadyInTime",
+            "no such image",
         ),
         (
             "invalid",
@@ -329,14 +352,17 @@ async fn each_kind_is_applied_judged_kept_in_place_and_pruned() {
         wanted.components.iter().map(|(app, component, _)| (*app, *component)).collect();
     world.publish(&Wanted { components: vec![], removals: gone });
     // Nobody plays the controller that lets claims go.
-    world
-        .reported("the finalizer is named", |report| {
-            let found = report.components.iter().find(|status| status.component == "claim");
-            let named = found.is_some_and(|status| status.message.contains("kubernetes.io/pvc-protection"));
-            named.then_some(()).ok_or(format!("{found:?}"))
-        })
-        .await;
-    merge(&world, CLAIM, "claim", json!({"metadata": {"finalizers": null}})).await;
+    for claim in ["claim", "late-claim"] {
+        world
+            .reported("the finalizer is named", |report| {
+                let found = report.components.iter().find(|status| status.component == claim);
+                let named =
+                    found.is_some_and(|status| status.message.contains("kubernetes.io/pvc-protection"));
+                named.then_some(()).ok_or(format!("{found:?}"))
+            })
+            .await;
+        merge(&world, CLAIM, claim, json!({"metadata": {"finalizers": null}})).await;
+    }
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     world.until("the namespace is gone", async || namespaces.get_opt("shop").await.unwrap().is_none()).await;
     world

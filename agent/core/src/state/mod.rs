@@ -4,6 +4,7 @@
 //! ([`State::to_apply`], [`State::to_delete`]) and what to say ([`State::components`]). Times are milliseconds of a
 //! clock that never goes back.
 
+mod patience;
 mod status;
 mod suspend;
 mod work;
@@ -22,6 +23,7 @@ use crate::inventory::{Inventory, Record};
 use crate::prune::Limits;
 use crate::release::{Desired, Owner, Verified};
 
+use patience::Patience;
 pub use status::PodTroubles;
 pub use suspend::{RECONCILE, SUSPEND, is_suspended};
 pub use work::{Apply, Deleted, Deletion, Problem};
@@ -38,6 +40,7 @@ pub struct State {
     live: BTreeMap<ObjectId, Live>,
     troubles: BTreeMap<ObjectId, Trouble>,
     repairs: BTreeMap<ObjectId, Repairs>,
+    patience: BTreeMap<ObjectId, Patience>,
     /// What the server itself changes in what we apply, such as a webhook: pointers that are no drift.
     settled: BTreeMap<ObjectId, Vec<String>>,
     /// What was applied before an object changed, to know which contested fields were ours.
@@ -150,6 +153,7 @@ impl State {
             .retain(|id, body| self.wanted.get(id).is_some_and(|at| release.objects[*at].body != *body));
         self.settled.retain(|id, _| self.wanted.contains_key(id) && !self.previous.contains_key(id));
         self.repairs.retain(|id, _| self.wanted.contains_key(id));
+        self.patience = self.patience_of(&release.objects);
         self.troubles.clear();
         for id in self.wanted.keys() {
             if let Some(message) = self.allowed.refusal(id) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::manifest::ObjectId;
 
+use super::patience::LATE;
 use super::{SUSPEND, State};
 use crate::health::Assessment;
 use crate::release::{Desired, Owner};
@@ -36,8 +37,14 @@ impl State {
             .chain(unwanted.map(|id| (id, self.judge_leaving(id))))
             .reduce(|worst, next| if next.1.health > worst.1.health { next } else { worst });
         let mut assessment = worst.map_or_else(Assessment::ready, |(id, assessment)| named(id, assessment));
-        if let (Health::Reconciling, Some((reason, message))) = (assessment.health, pods.get(owner)) {
-            assessment = Assessment::reconciling(reason, message);
+        match pods.get(owner) {
+            Some((reason, message)) if assessment.health == Health::Reconciling => {
+                assessment = Assessment::reconciling(reason, message);
+            }
+            Some((reason, message)) if assessment.reason == LATE => {
+                assessment.message = format!("{}; {reason}: {message}", assessment.message);
+            }
+            _ => {}
         }
         ComponentStatus {
             application: owner.application.to_string(),
@@ -62,7 +69,7 @@ impl State {
         }
     }
 
-    fn is_applied(&self, desired: &Desired) -> bool {
+    pub(super) fn is_applied(&self, desired: &Desired) -> bool {
         self.others.contains(&desired.id) || self.applied_hash(desired) == Some(&desired.hash)
     }
 
@@ -81,7 +88,7 @@ impl State {
             return Assessment::reconciling("Suspended", message);
         }
         match self.live.get(&desired.id) {
-            Some(live) if self.is_applied(desired) => live.assessment.clone(),
+            Some(live) if self.is_applied(desired) => self.in_time(&desired.id, &live.assessment),
             _ => Assessment::reconciling("Applying", "it is not applied yet"),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qonnect_schema::documents::application::{Component, MoveStrategy};
-use qonnect_schema::layout::{NAMESPACE, RUNS_ONCE, label};
+use qonnect_schema::layout::{NAMESPACE, READY_WITHIN, RUNS_ONCE, label};
 use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Cluster, yaml};
 use serde_json::{Value, json};
@@ -42,6 +42,11 @@ pub fn component(component: &Component, context: &Context<'_>) -> BTreeMap<Strin
         object::label(&mut object, context.source.application.name(), &component.name);
         if component.strategy == MoveStrategy::Recreate {
             object::annotate(&mut object, RUNS_ONCE);
+        }
+        if let Some(limit) = component.ready_within
+            && object["metadata"]["annotations"][READY_WITHIN].is_null()
+        {
+            object::annotate(&mut object, (READY_WITHIN, &limit.to_string()));
         }
         files.insert(format!("{number:0digits$}-{}.yaml", object::file_name(&object)), bytes(&object));
     }

@@ -1,6 +1,7 @@
 use qonnect_schema::documents::application::{Component, Expose, Objectives};
 use qonnect_schema::documents::cluster::{ClusterSpec, Ingress};
 use qonnect_schema::manifest::Manifest;
+use qonnect_schema::units::Span;
 use qonnect_schema::{Application, ApplicationSpec};
 
 use super::*;
@@ -64,6 +65,24 @@ fn files_keep_the_order_of_their_author_and_say_what_they_hold() {
     );
     assert_eq!(files["00-service-web.yaml"]["metadata"]["namespace"], "shop");
     assert_eq!(files["01-clusterrole-system-reader.yaml"]["metadata"].get("namespace"), None);
+}
+
+#[test]
+fn objects_have_the_time_of_their_component_unless_they_say_otherwise() {
+    let mut slow = service("slow");
+    slow["metadata"]["annotations"]["qonnect.io/ready-within"] = "1h".into();
+    let (source, component) = written("web", None, vec![service("web"), slow]);
+    let component = Component { ready_within: Some(Span::from_secs(300)), ..component };
+    let context = Context {
+        cluster: &cluster("fog"),
+        source: &source,
+        endpoints: &BTreeMap::new(),
+        cluster_scoped: &[],
+    };
+    let files = super::component(&component, &context);
+    let texts: Vec<&str> = files.values().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
+    assert!(texts[0].contains("qonnect.io/ready-within: 5m"), "{}", texts[0]);
+    assert!(texts[1].contains("qonnect.io/ready-within: 1h"), "{}", texts[1]);
 }
 
 #[test]

@@ -260,6 +260,12 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         ],
     ),
     (
+        |r| {
+            r.append(WEB, "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: x\n  annotations:\n    qonnect.io/ready-within: soon\n")
+        },
+        &["error invalid-value apps/shop/web.yaml:18:30 /metadata/annotations/qonnect.io~1ready-within"],
+    ),
+    (
         |r| r.append(WEB, "---\napiVersion: v1\nkind: Service\nmetadata: {name: \"${cluster.name}-x\"}\n"),
         &["error variable-in-identity apps/shop/web.yaml:15:18 /metadata/name"],
     ),
