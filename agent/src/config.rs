@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use qonnect_agent_core::account::Accounts;
 use qonnect_agent_core::allow::Allowed;
 use qonnect_agent_core::prune::Limits;
 use qonnect_git::signature::Signers;
@@ -47,6 +48,9 @@ pub struct Config {
     /// What may be touched at all, whatever a release says.
     #[serde(default)]
     pub allow: Allowed,
+    /// As whom the objects of applications are written, instead of as the agent itself.
+    #[serde(default)]
+    pub impersonate: Accounts,
     /// Where to answer /healthz and /readyz; absent: nowhere.
     #[serde(default)]
     pub probes: Option<SocketAddr>,
@@ -160,6 +164,15 @@ impl Config {
         if self.certificate.is_some() != self.key.is_some() {
             return Err(("certificate", "certificate and key go together".into()));
         }
+        let accounts = self.impersonate.applications.values().map(|account| &account.service_account_name);
+        let mut accounts = accounts.chain(&self.impersonate.service_account_name);
+        let dotted = |c: char| label(c) || c == '.';
+        if let Some(name) = accounts.find(|name| name.is_empty() || !name.chars().all(dotted)) {
+            return Err((
+                "impersonate",
+                format!("`{name}` is no name of a service account: a-z, 0-9, - and ."),
+            ));
+        }
         if let Some(lead) = self.leads.iter().find(|lead| !is_safe(lead, self.token_file.is_some())) {
             let why = format!("{lead}: a token is sent over https only, except on loopback");
             return Err(("leads", why));
@@ -217,6 +230,10 @@ mod tests {
             (
                 "cluster: fog\ndata: x\nrepository: {url: a, tokenFile: a, sshKey: b}\n",
                 "repository: tokenFile",
+            ),
+            (
+                "cluster: fog\ndata: x\nrepository: {url: a}\nimpersonate: {serviceAccountName: 'a b'}\n",
+                "impersonate: `a b`",
             ),
             (
                 "cluster: fog\ndata: x\nrepository: {url: a}\nleads: ['http://10.0.0.1']\ntokenFile: t\n",

@@ -6,6 +6,7 @@
 pub mod order;
 pub mod release;
 
+pub mod account;
 pub mod allow;
 pub mod conflict;
 pub mod drift;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use qonnect_agent_core::inventory::NAMESPACE;
+use qonnect_agent_core::release::Verified;
 use qonnect_git::signature::Signer;
 
 use super::{Newest, newest};
-use crate::cluster::{Cluster, Right};
+use crate::cluster::{Cluster, Right, Run};
 use crate::config::Config;
 use crate::connection::Connection;
 
@@ -53,11 +54,9 @@ pub async fn check(config: &Config) -> bool {
                 "cluster",
                 version.map(|version| format!("Kubernetes {version}")).map_err(|e| e.to_string()),
             );
-            let kinds = release.iter().flat_map(|release| &release.objects);
-            let kinds: BTreeSet<_> =
-                kinds.map(|object| (object.api_version.to_string(), object.id.kind.clone())).collect();
             if reached {
-                rights(&cluster, kinds, &mut told).await;
+                let runs = release.iter().flat_map(|release| runs(config, release)).collect();
+                rights(&cluster, runs, &mut told).await;
             }
         }
     }
@@ -97,7 +96,16 @@ fn disk(config: &Config) -> Result<String, String> {
     }
 }
 
-async fn rights(cluster: &Cluster, kinds: BTreeSet<(String, String)>, told: &mut Told) {
+/// What the release brings, and who is to write it.
+fn runs<'a>(config: &'a Config, release: &'a Verified) -> impl Iterator<Item = Run> + 'a {
+    release.objects.iter().map(|object| {
+        let user = config.impersonate.user(&object.owner, &object.id, Some(release));
+        let namespace = user.as_ref().map_or(String::new(), |_| object.id.namespace.clone());
+        Run { api_version: object.api_version.clone(), kind: object.id.kind.clone(), user, namespace }
+    })
+}
+
+async fn rights(cluster: &Cluster, runs: BTreeSet<Run>, told: &mut Told) {
     let own = [
         (Right::new("", "nodes", None, &["get", "list", "watch"]), "no capacity is known"),
         (Right::new("", "pods", None, &["get", "list", "watch"]), "what others run is not counted"),
@@ -114,10 +122,19 @@ async fn rights(cluster: &Cluster, kinds: BTreeSet<(String, String)>, told: &mut
     for (right, without) in own {
         one_right(cluster, &right, without, told).await;
     }
-    for (api_version, kind) in kinds {
-        match cluster.right_to_run(&api_version, &kind).await {
-            Ok(Some(right)) => one_right(cluster, &right, "the release brings such objects", told).await,
-            Ok(None) => told.say(&format!("kind {kind}"), Err(format!("the cluster serves no {kind} of {api_version}; the release, or somebody else, has to bring its definition"))),
+    for user in runs.iter().filter_map(|run| run.user.as_ref()).collect::<BTreeSet<_>>() {
+        let right = Right::to_impersonate(user);
+        one_right(cluster, &right, "its application cannot be applied", told).await;
+    }
+    for run in runs {
+        let Run { api_version, kind, .. } = &run;
+        match cluster.rights_to_run(&run).await {
+            Ok(rights) if rights.is_empty() => told.say(&format!("kind {kind}"), Err(format!("the cluster serves no {kind} of {api_version}; the release, or somebody else, has to bring its definition"))),
+            Ok(rights) => {
+                for right in rights {
+                    one_right(cluster, &right, "the release brings such objects", told).await;
+                }
+            }
             Err(why) => told.say(&format!("kind {kind}"), Err(why)),
         }
     }

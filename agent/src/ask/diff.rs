@@ -21,20 +21,23 @@ pub async fn diff(config: &Config) -> anyhow::Result<bool> {
     };
     let cluster = Cluster::connect(config.kubeconfig.as_deref(), config.context.as_deref()).await?;
     let (inventory, _) = cluster.load_inventory().await?;
-    let objects = release.objects.clone();
+    let user = |desired: &Desired| config.impersonate.user(&desired.owner, &desired.id, Some(&release));
+    let objects: Vec<_> = release.objects.iter().map(|desired| (desired.clone(), user(desired))).collect();
     println!("generation {} with {} objects", release.spec.generation, objects.len());
-    let trials: Vec<(Desired, Vec<String>)> = stream::iter(objects)
-        .map(|desired| async {
-            let lines = match config.allow.refusal(&desired.id) {
-                Some(why) => vec![format!("refuse  {}: {why}", desired.id)],
-                None => tried(&desired, cluster.dry_run(&desired).await),
-            };
-            (desired, lines)
+    let trials: Vec<Vec<String>> = stream::iter(objects)
+        .map(|(desired, user)| {
+            let cluster = &cluster;
+            async move {
+                match config.allow.refusal(&desired.id) {
+                    Some(why) => vec![format!("refuse  {}: {why}", desired.id)],
+                    None => tried(&desired, cluster.dry_run(&desired, &user).await),
+                }
+            }
         })
         .buffered(PARALLEL)
         .collect()
         .await;
-    let mut lines: Vec<String> = trials.into_iter().flat_map(|(_, lines)| lines).collect();
+    let mut lines: Vec<String> = trials.into_iter().flatten().collect();
     let mut state = State::new(inventory, config.prune).within(config.allow.clone());
     state.adopt(*release);
     lines.extend(state.to_remove().into_iter().map(|(owner, id)| format!("delete  {id} of {owner}")));

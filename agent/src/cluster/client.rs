@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{DynamicObject, Request, Resource};
 use kube::{Client, Config};
@@ -71,7 +72,7 @@ impl Cluster {
     pub(crate) async fn apply(&self, apply: &Apply) -> Result<Outcome, Problem> {
         within(async {
             let desired = &apply.desired;
-            let served = self.served(&desired.api_version, &desired.id).await?;
+            let served = self.served(&desired.api_version, &desired.id).await?.by(&apply.user);
             if desired.owner.is_namespace()
                 && apply.repair.is_none()
                 && self.is_of_others(&served, &desired.id).await?
@@ -93,7 +94,7 @@ impl Cluster {
     }
 
     pub(super) async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
-        let Apply { desired, repair, previous } = apply;
+        let Apply { desired, repair, previous, .. } = apply;
         let force = repair.is_some() || conflict::is_forced(&desired.object());
         match self.server_side_apply(served, &desired.id, &desired.body, force).await {
             Err(kube::Error::Api(status)) if status.code == 409 && !force => {
@@ -142,7 +143,7 @@ impl Cluster {
             .patch(&id.name, params, &Patch::Apply(Value::Null))
             .map_err(kube::Error::BuildRequest)?;
         *request.body_mut() = body.to_vec();
-        self.client.request(request).await
+        self.client.request(as_user(request, served.user.as_ref())).await
     }
 
     pub(super) async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
@@ -177,11 +178,26 @@ impl Cluster {
         let request = Request::new(path)
             .get(&id.name, &Default::default())
             .map_err(|error| problem(&kube::Error::BuildRequest(error)))?;
-        match self.client.request(request).await {
+        match self.client.request(as_user(request, served.user.as_ref())).await {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(problem(&error)),
         }
+    }
+
+    /// True if it is gone at once.
+    pub(super) async fn remove(
+        &self,
+        served: &Served,
+        id: &ObjectId,
+        params: &DeleteParams,
+    ) -> Result<bool, kube::Error> {
+        let path =
+            DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
+        let request = Request::new(path).delete(&id.name, params).map_err(kube::Error::BuildRequest)?;
+        let answer =
+            self.client.request_status::<DynamicObject>(as_user(request, served.user.as_ref())).await?;
+        Ok(answer.is_right())
     }
 
     /// Waits until the server serves what a definition defines.
@@ -210,6 +226,18 @@ impl Cluster {
             false => Api::all_with(self.client.clone(), &served.resource),
         }
     }
+}
+
+/// The API server takes it for the word of the service account, and refuses what that may not do.
+pub(super) fn as_user(
+    mut request: hyper::Request<Vec<u8>>,
+    user: Option<&Arc<str>>,
+) -> hyper::Request<Vec<u8>> {
+    if let Some(user) = user {
+        let name = user.parse().expect("names of service accounts are ASCII");
+        request.headers_mut().insert("impersonate-user", name);
+    }
+    request
 }
 
 fn params(force: bool) -> PatchParams {

@@ -23,11 +23,11 @@ impl Cluster {
     }
 
     async fn delete_unless_kept(&self, deletion: &Deletion) -> Result<Deleted, Problem> {
-        let Deletion { id, api_version, .. } = deletion;
+        let Deletion { id, api_version, user, .. } = deletion;
         let served = match self.served(api_version, id).await {
             // With its definition went every object.
             Err(problem) if problem.reason == "NotServed" => return Ok(Deleted::Gone),
-            other => other?,
+            other => other?.by(user),
         };
         let Some(live) = self.live(&served, id).await? else { return Ok(Deleted::Gone) };
         if let Some(why) = prune::kept_by_itself(&live) {
@@ -41,8 +41,9 @@ impl Cluster {
         {
             return Ok(Deleted::Occupied(occupant));
         }
-        match self.api(&served, &id.namespace).delete(&id.name, &finally(&live)).await {
-            Ok(answer) => Ok(answer.either(|_| Deleted::Going, |_| Deleted::Gone)),
+        match self.remove(&served, id, &finally(&live)).await {
+            Ok(true) => Ok(Deleted::Gone),
+            Ok(false) => Ok(Deleted::Going),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Gone),
             Err(error) => Err(problem(&error)),
         }
@@ -62,7 +63,7 @@ impl Cluster {
         let gone = async {
             while let Some(live) = self.live(served, id).await? {
                 if live["metadata"]["deletionTimestamp"].is_null() {
-                    match self.api(served, &id.namespace).delete(&id.name, &exactly(&live)).await {
+                    match self.remove(served, id, &exactly(&live)).await {
                         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
                         answer => drop(answer.map_err(|error| problem(&error))?),
                     }

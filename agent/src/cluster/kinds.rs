@@ -1,18 +1,26 @@
 //! Which resource of the API serves a kind: asked once for each API version, and again when a kind is unknown.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResource;
 use kube::Client;
 use kube::core::ApiResource;
 
-/// Where objects of a kind are read and written.
+/// Where objects of a kind are read and written, and as whom.
 #[derive(Debug, Clone)]
 pub(super) struct Served {
     pub resource: ApiResource,
     pub namespaced: bool,
     pub verbs: Vec<String>,
+    /// The agent itself, if absent.
+    pub user: Option<Arc<str>>,
+}
+
+impl Served {
+    pub(super) fn by(self, user: &Option<Arc<str>>) -> Self {
+        Self { user: user.clone(), ..self }
+    }
 }
 
 #[derive(Default)]
@@ -80,5 +88,6 @@ fn served(api_version: &str, resource: APIResource) -> Served {
         },
         namespaced: resource.namespaced,
         verbs: resource.verbs,
+        user: None,
     }
 }

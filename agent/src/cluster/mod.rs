@@ -10,7 +10,7 @@ mod rights;
 mod watch;
 
 pub(crate) use client::{Cluster, Outcome};
-pub(crate) use rights::{Right, Trial};
+pub(crate) use rights::{Right, Run, Trial};
 pub(crate) use watch::{Seen, Watched};
 
 #[derive(Debug, thiserror::Error)]

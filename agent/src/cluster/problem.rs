@@ -27,7 +27,10 @@ pub(super) fn problem(error: &Error) -> Problem {
         },
         // The namespace controller refuses whatever comes into a namespace that is going.
         403 if text.contains("being terminated") => transient("NamespaceTerminating", text),
-        403 => lasting("Forbidden", format!("{text}; grant it to the agent, or change what refuses it")),
+        403 => lasting(
+            "Forbidden",
+            format!("{text}; grant it to that account by RBAC, or change what refuses it"),
+        ),
         404 => lasting("NotFound", text),
         422 if immutable::explains(text) => lasting(IMMUTABLE, immutable::explain(text)),
         // The API server calls it its own fault, but it is the manifest that its schema does not fit.

@@ -1,16 +1,18 @@
 //! What the agent may do in its cluster, and what an object would become: asked without changing anything.
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
+use kube::core::{Request, Resource};
 use qonnect_agent_core::release::Desired;
 use qonnect_agent_core::state::Problem;
 use serde_json::Value;
 
-use super::client::{Cluster, within};
+use super::client::{Cluster, as_user, within};
 use super::problem::problem;
 
 /// Verbs on a resource.
@@ -18,6 +20,10 @@ pub(crate) struct Right {
     group: String,
     resource: String,
     namespace: Option<String>,
+    /// Whose it is, where not the agent's.
+    user: Option<Arc<str>>,
+    /// Of the one object that it is for; absent: of all.
+    name: Option<String>,
     pub(crate) verbs: Vec<String>,
 }
 
@@ -27,8 +33,18 @@ impl Right {
             group: group.into(),
             resource: resource.into(),
             namespace: namespace.map(Into::into),
+            user: None,
+            name: None,
             verbs: verbs.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    /// To act as a service account, `system:serviceaccount:NAMESPACE:NAME`.
+    pub(crate) fn to_impersonate(user: &str) -> Self {
+        let mut parts = user.split(':').skip(2);
+        let namespace = parts.next();
+        let right = Self::new("", "serviceaccounts", namespace, &["impersonate"]);
+        Self { name: parts.next().map(Into::into), ..right }
     }
 }
 
@@ -37,8 +53,20 @@ impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dot = if self.group.is_empty() { "" } else { "." };
         write!(f, "{}{dot}{}", self.resource, self.group)?;
-        self.namespace.iter().try_for_each(|namespace| write!(f, " in {namespace}"))
+        self.name.iter().try_for_each(|name| write!(f, " {name}"))?;
+        self.namespace.iter().try_for_each(|namespace| write!(f, " in {namespace}"))?;
+        self.user.iter().try_for_each(|user| write!(f, " of {user}"))
     }
+}
+
+/// Objects of a kind that somebody runs in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Run {
+    pub(crate) api_version: Arc<str>,
+    pub(crate) kind: String,
+    /// Who writes them, where it is not the agent itself; then also where.
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) namespace: String,
 }
 
 /// What would become of an object.
@@ -51,24 +79,9 @@ pub(crate) enum Trial {
 impl Cluster {
     /// Which of the verbs are refused.
     pub(crate) async fn refused(&self, right: &Right) -> Result<Vec<String>, String> {
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
         let mut refused = Vec::new();
         for verb in &right.verbs {
-            let review = SelfSubjectAccessReview {
-                spec: SelfSubjectAccessReviewSpec {
-                    resource_attributes: Some(ResourceAttributes {
-                        group: Some(right.group.clone()),
-                        resource: Some(right.resource.clone()),
-                        namespace: right.namespace.clone(),
-                        verb: Some(verb.clone()),
-                        ..ResourceAttributes::default()
-                    }),
-                    ..SelfSubjectAccessReviewSpec::default()
-                },
-                ..SelfSubjectAccessReview::default()
-            };
-            let answer = reviews.create(&PostParams::default(), &review).await;
-            let answer = answer.map_err(|error| problem(&error).message)?;
+            let answer = self.review(right, verb).await.map_err(|error| problem(&error).message)?;
             if !answer.status.is_some_and(|status| status.allowed) {
                 refused.push(verb.clone());
             }
@@ -76,23 +89,52 @@ impl Cluster {
         Ok(refused)
     }
 
-    /// What it takes to run objects of a kind; `None` where the cluster does not serve it.
-    pub(crate) async fn right_to_run(&self, api_version: &str, kind: &str) -> Result<Option<Right>, String> {
-        let found = self.kinds.find(&self.client, api_version, kind).await;
-        let served = found.map_err(|error| problem(&error).message)?;
-        Ok(served.map(|served| {
-            let verbs = ["get", "list", "watch", "create", "patch", "delete"];
-            Right::new(&served.resource.group, &served.resource.plural, None, &verbs)
-        }))
+    async fn review(&self, right: &Right, verb: &str) -> Result<SelfSubjectAccessReview, kube::Error> {
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(right.group.clone()),
+                    resource: Some(right.resource.clone()),
+                    namespace: right.namespace.clone(),
+                    name: right.name.clone(),
+                    verb: Some(verb.into()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let body = serde_json::to_vec(&review).expect("a review is always JSON");
+        let request = Request::new(SelfSubjectAccessReview::url_path(&(), None))
+            .create(&PostParams::default(), body)
+            .map_err(kube::Error::BuildRequest)?;
+        self.client.request(as_user(request, right.user.as_ref())).await
+    }
+
+    /// What it takes to run such objects; nothing where the cluster does not serve them.
+    pub(crate) async fn rights_to_run(&self, run: &Run) -> Result<Vec<Right>, String> {
+        let found = self.kinds.find(&self.client, &run.api_version, &run.kind).await;
+        let Some(served) = found.map_err(|error| problem(&error).message)? else { return Ok(Vec::new()) };
+        let right = |namespace, verbs: &[&str]| {
+            Right::new(&served.resource.group, &served.resource.plural, namespace, verbs)
+        };
+        let (look, write) = (["get", "list", "watch"], ["get", "create", "patch", "delete"]);
+        Ok(match &run.user {
+            None => vec![right(None, &["get", "list", "watch", "create", "patch", "delete"])],
+            Some(user) => {
+                let namespace = served.namespaced.then_some(run.namespace.as_str());
+                vec![right(None, &look), Right { user: Some(user.clone()), ..right(namespace, &write) }]
+            }
+        })
     }
 
     /// Applies without effect.
-    pub(crate) async fn dry_run(&self, desired: &Desired) -> Trial {
-        within(self.trial(desired)).await.unwrap_or_else(Trial::Refused)
+    pub(crate) async fn dry_run(&self, desired: &Desired, user: &Option<Arc<str>>) -> Trial {
+        within(self.trial(desired, user)).await.unwrap_or_else(Trial::Refused)
     }
 
-    async fn trial(&self, desired: &Desired) -> Result<Trial, Problem> {
-        let served = self.served(&desired.api_version, &desired.id).await?;
+    async fn trial(&self, desired: &Desired, user: &Option<Arc<str>>) -> Result<Trial, Problem> {
+        let served = self.served(&desired.api_version, &desired.id).await?.by(user);
         let Some(before) = self.live(&served, &desired.id).await? else { return Ok(Trial::New) };
         let after = self.would_be(&served, desired).await?;
         Ok(Trial::Changed { before, after })

@@ -40,5 +40,6 @@ pub(super) async fn connect(
 }
 
 fn state(config: &Config, inventory: Inventory) -> State {
-    State::new(inventory, config.prune).within(config.allow.clone())
+    let state = State::new(inventory, config.prune).within(config.allow.clone());
+    state.acting_as(config.impersonate.clone())
 }

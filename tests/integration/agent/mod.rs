@@ -1,5 +1,6 @@
 //! The agent as a process, against a real API server and a deploy branch over HTTP.
 
+mod accounts;
 mod faults;
 mod questions;
 mod relay;

@@ -103,7 +103,7 @@ async fn it_says_what_it_lacks_what_it_would_change_and_what_it_may_not_see() {
     assert!(world.get(CONFIG_MAP, "c").await.is_none() && world.get(CONFIG_MAP, "b").await.is_some());
 }
 
-async fn allow(world: &World, name: &str, rules: Value) {
+pub(super) async fn allow(world: &World, name: &str, rules: Value) {
     let role = json!({"metadata": {"name": name}, "rules": rules});
     let binding = json!({
         "metadata": {"name": name},

@@ -16,6 +16,7 @@ use qonnect_schema::documents::release::Mark;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 
+use crate::account::Accounts;
 use crate::allow::Allowed;
 use crate::drift;
 use crate::health::{Assessment, assess};
@@ -36,6 +37,7 @@ pub struct State {
     inventory: Inventory,
     limits: Limits,
     allowed: Allowed,
+    accounts: Accounts,
     suspended: bool,
     live: BTreeMap<ObjectId, Live>,
     troubles: BTreeMap<ObjectId, Trouble>,
@@ -126,6 +128,16 @@ impl State {
     /// Touches nothing but what the agent's configuration allows.
     pub fn within(self, allowed: Allowed) -> Self {
         Self { allowed, ..self }
+    }
+
+    /// Writes objects as the accounts of their applications.
+    pub fn acting_as(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
+    }
+
+    /// Who writes an object, where it is not the agent itself.
+    pub fn user(&self, owner: &Owner, id: &ObjectId) -> Option<Arc<str>> {
+        self.accounts.user(owner, id, self.release.as_ref())
     }
 
     pub fn inventory(&self) -> &Inventory {

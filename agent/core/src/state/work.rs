@@ -20,6 +20,8 @@ pub struct Apply {
     pub repair: Option<String>,
     /// What was applied before, while that differs.
     pub previous: Option<Arc<[u8]>>,
+    /// Who applies it, where it is not the agent itself.
+    pub user: Option<Arc<str>>,
 }
 
 /// One object to delete.
@@ -28,6 +30,8 @@ pub struct Deletion {
     pub owner: Owner,
     pub id: ObjectId,
     pub api_version: Arc<str>,
+    /// Who deletes it, where it is not the agent itself.
+    pub user: Option<Arc<str>>,
 }
 
 /// What became of a deletion.
@@ -64,6 +68,7 @@ impl State {
             desired: desired.clone(),
             repair: (self.applied_hash(desired) == Some(&desired.hash)).then(|| self.damage(&desired.id)),
             previous: self.previous.get(&desired.id).cloned(),
+            user: self.user(&desired.owner, &desired.id),
         });
         order::stages(applies.collect(), |apply| &apply.desired.id)
     }
@@ -234,7 +239,8 @@ impl State {
             }
             if let Some(record) = self.inventory.get(&owner, &id) {
                 let api_version = record.api_version.clone();
-                deletions.push(Deletion { owner, id, api_version });
+                let user = self.user(&owner, &id);
+                deletions.push(Deletion { owner, id, api_version, user });
             }
         }
         // What stands on others goes first.
