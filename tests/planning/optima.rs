@@ -9,8 +9,6 @@ use qonnect_tests::optima::{COUNT, Instance, WITHOUT_TRAFFIC};
 /// Per cent above the optimum: of the median, and of the worst, which is one where what is full hides a way round.
 const MEDIAN_PCT_MAX: f64 = 0.5;
 const WORST_PCT_MAX: f64 = 3.0;
-/// Traffic ties more components to each other than are taken out at once.
-const WORST_WITH_TRAFFIC_PCT_MAX: f64 = 8.0;
 
 #[test]
 fn plans_are_near_the_optimum_and_no_bound_is_above_it() {
@@ -42,6 +40,5 @@ fn plans_are_near_the_optimum_and_no_bound_is_above_it() {
     println!("gap to the optimum: median {median:.3} %, worst {plain:.3} %, with traffic {traffic:.3} %");
     assert!(median <= MEDIAN_PCT_MAX, "median {median} %: {gaps:?}");
     assert!(incomplete.is_empty(), "not everything has a place: {incomplete:?}");
-    assert!(plain <= WORST_PCT_MAX, "worst {plain} %: {gaps:?}");
-    assert!(traffic <= WORST_WITH_TRAFFIC_PCT_MAX, "worst {traffic} %: {gaps:?}");
+    assert!(plain.max(traffic) <= WORST_PCT_MAX, "worst {plain} %, with traffic {traffic} %: {gaps:?}");
 }

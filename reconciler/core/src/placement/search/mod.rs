@@ -12,9 +12,12 @@ use super::state::State;
 
 use watch::Watch;
 
+mod anneal;
 mod clear;
+mod dice;
 mod exchange;
 mod group;
+mod model;
 mod neighbourhood;
 mod pairs;
 mod place;

@@ -7,12 +7,14 @@ use std::cmp::Ordering;
 
 use super::super::bound;
 use super::super::state::{NOWHERE, State};
+use super::anneal;
+use super::dice::Dice;
 use super::place;
 use super::watch::Look;
 
 /// How many components are taken out at once: more than a pair or a chain, few enough to be quick.
 const TAKEN_MAX: usize = 8;
-/// The same in a plan of at most [`AGAIN_MAX`] components, where what is full hides longer ways round.
+/// The same in a plan of at most [`FEW_MAX`] components, where what is full hides longer ways round.
 const TAKEN_OF_FEW_MAX: usize = 12;
 
 /// How many rounds one plan may take; a large fleet gains little from each.
@@ -24,9 +26,9 @@ const PATIENCE_EACH: usize = 48;
 /// In a plan of so many components a step may also be a worse one for a while, which leads out of a dead end.
 const WANDERS_MAX: usize = 512;
 
-/// In a whole plan of so many components the search begins again from what it found, with other numbers.
-const AGAIN_MAX: usize = 64;
-const STARTS: u64 = 4;
+/// In a whole plan of so many components all are annealed together at first, again and again with other numbers.
+const FEW_MAX: usize = 64;
+const ANNEALED: u64 = 3;
 const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
@@ -36,25 +38,6 @@ const SLACK_PART: i64 = 10;
 /// than all that are new, since nothing is evicted for what is new.
 const LOST: i64 = 1 << 46;
 const EVICTED: i64 = 1 << 52;
-
-/// Numbers that are the same on every machine (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below.max(1) as u64) as usize
-    }
-
-    fn shuffle(&mut self, items: &mut [usize]) {
-        for at in (1..items.len()).rev() {
-            items.swap(at, self.roll(at + 1));
-        }
-    }
-}
 
 /// Tries so many neighbourhoods for each component, if the plan so far has changed anything: what stands and is
 /// planned again stays as it is.
@@ -77,12 +60,13 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> 
     if open.is_empty() {
         return false;
     }
-    let starts = if free.len() <= AGAIN_MAX && effort >= THOROUGH { STARTS } else { 1 };
     let mut better = false;
-    for seed in 0..starts {
-        better |= wander(state, &free, &open, effort, Dice(seed));
+    if free.len() <= FEW_MAX && effort >= THOROUGH {
+        for seed in 0..ANNEALED {
+            better |= anneal::all(state, &free, &mut Dice(seed));
+        }
     }
-    better
+    wander(state, &free, &open, effort, Dice(0)) || better
 }
 
 /// One search from where the components are; they end where they added least.
@@ -131,7 +115,7 @@ fn slack(state: &State<'_>, free: &[usize]) -> i64 {
 
 /// A component, and others that call it, share its cluster, or sit where it would like to be.
 fn neighbourhood(state: &State<'_>, free: &[usize], first: usize, dice: &mut Dice) -> Vec<usize> {
-    let most = if free.len() <= AGAIN_MAX { TAKEN_OF_FEW_MAX } else { TAKEN_MAX };
+    let most = if free.len() <= FEW_MAX { TAKEN_OF_FEW_MAX } else { TAKEN_MAX };
     let size = 2 + dice.roll(most - 1);
     let mut taken = vec![first];
     let mut enter = |item: usize| {
@@ -206,7 +190,7 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
 }
 
 /// Who has no place: what runs first, then by priority, the highest first.
-fn lost(state: &State<'_>, taken: &[usize]) -> Vec<(bool, i32)> {
+pub(super) fn lost(state: &State<'_>, taken: &[usize]) -> Vec<(bool, i32)> {
     let without = taken.iter().filter(|item| state.place(**item).is_none());
     let mut lost: Vec<_> =
         without.map(|item| (state.problem.runs(*item), state.problem.app(*item).priority())).collect();
