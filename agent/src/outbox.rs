@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use qonnect_schema::api::{Report, ReportedEvent};
+use qonnect_schema::api::{NodeChanges, Report, ReportedEvent};
+use qonnect_schema::documents::snapshot::Node;
 
 /// The oldest go first: while the leads are away, what is new matters more.
 const EVENTS_MAX: usize = 256;
@@ -12,6 +13,10 @@ pub(crate) struct Outbox {
     /// The newest report, and whether a lead has it.
     report: Option<Report>,
     told: bool,
+    /// The nodes of the newest report that a lead has acknowledged: what is sent counts from them.
+    known: Option<Vec<Node>>,
+    /// Those of the report that was sent last.
+    sent: Option<Vec<Node>>,
     events: VecDeque<ReportedEvent>,
     /// How many events went before the first of these.
     gone: u64,
@@ -32,16 +37,22 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// A lead knows nothing of us: the newest report is told again.
-    pub(crate) fn tell_again(&mut self) {
+    /// A lead knows nothing of us, or something else: the newest report is told again, with every node.
+    pub(crate) fn tell_all(&mut self) {
         self.told = false;
+        self.known = None;
     }
 
     /// The report to send, with every event that waits, and the number of the last of them.
-    pub(crate) fn next(&self) -> Option<(Report, u64)> {
-        let report = self.report.as_ref().filter(|_| !self.told)?;
-        let events = self.events.iter().cloned().collect();
-        Some((Report { events, ..report.clone() }, self.gone + self.events.len() as u64))
+    pub(crate) fn next(&mut self) -> Option<(Report, u64)> {
+        let newest = self.report.as_ref().filter(|_| !self.told)?;
+        let mut report = Report { events: self.events.iter().cloned().collect(), ..newest.clone() };
+        self.sent.clone_from(&report.nodes);
+        if let (Some(known), Some(nodes)) = (&self.known, &report.nodes) {
+            report.node_changes = Some(NodeChanges::between(known, nodes));
+            report.nodes = None;
+        }
+        Some((report, self.gone + self.events.len() as u64))
     }
 
     /// The report `seq` has arrived, with the events up to number `last`.
@@ -50,6 +61,7 @@ impl Outbox {
         let heard = last.saturating_sub(self.gone) as usize;
         self.events.drain(..heard);
         self.gone = self.gone.max(last);
+        self.known = self.sent.take().or(self.known.take());
         self.told = self.report.as_ref().is_some_and(|report| report.seq == seq);
     }
 }
@@ -87,8 +99,31 @@ mod tests {
         assert_eq!(outbox.next().unwrap().0.seq, 3, "it came while the other was on its way");
         outbox.arrived(3, last);
         assert!(outbox.next().is_none());
-        outbox.tell_again();
+        outbox.tell_all();
         assert_eq!(outbox.next().unwrap().0.seq, 3);
+    }
+
+    #[test]
+    fn nodes_are_told_once_and_then_what_changes_of_them() {
+        let node = |name: &str, ready| Node { name: name.into(), ready, ..Node::default() };
+        let report =
+            |seq, ready| Report { seq, nodes: Some(vec![node("a", true), node("b", ready)]), ..report(seq) };
+        let mut outbox = Outbox::default();
+        outbox.put(report(1, true));
+        let (sent, last) = outbox.next().unwrap();
+        assert_eq!((sent.nodes.unwrap().len(), sent.node_changes), (2, None));
+        // Lost on its way: what a lead has is not known, so it counts from nothing.
+        outbox.put(report(2, true));
+        assert!(outbox.next().unwrap().0.nodes.is_some());
+        outbox.arrived(2, last);
+        outbox.put(report(3, false));
+        let (sent, last) = outbox.next().unwrap();
+        assert_eq!((sent.nodes, sent.node_changes.unwrap().changed), (None, vec![node("b", false)]));
+        outbox.arrived(3, last);
+        outbox.put(report(4, false));
+        assert!(outbox.next().unwrap().0.node_changes.unwrap().changed.is_empty());
+        outbox.tell_all();
+        assert_eq!(outbox.next().unwrap().0.nodes.unwrap().len(), 2);
     }
 
     #[test]

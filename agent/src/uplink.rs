@@ -143,7 +143,7 @@ impl Uplink {
                     }
                     if !beat {
                         registered_at = Some(start);
-                        lock(&self.outbox).tell_again();
+                        lock(&self.outbox).tell_all();
                         self.filled.notify_one();
                     }
                     registered = (!grant.register).then_some(current);
@@ -188,6 +188,11 @@ impl Uplink {
             let next = || lock(&self.outbox).next();
             while let Some((report, last)) = next() {
                 match self.put("report", &report).await {
+                    Ok(Grant { repeat: true, .. }) => {
+                        info!(seq = report.seq, "the leads know other nodes; all of them are reported");
+                        lock(&self.outbox).tell_all();
+                        tokio::time::sleep(backoff.failed()).await;
+                    }
                     Ok(_) => {
                         backoff.succeeded();
                         failing = false;

@@ -37,7 +37,9 @@ use crate::documents::release::Mark;
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
 
+mod facts;
 mod folder;
+pub use facts::NodeChanges;
 pub use folder::ReleaseFolder;
 
 /// An agent starts, or has met a lead that does not know it.
@@ -71,6 +73,9 @@ pub struct Grant {
     /// The lead does not know this incarnation: register and report everything.
     #[serde(default)]
     pub register: bool,
+    /// The changes of a report do not fit what is known of the nodes: report all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     /// The release that this cluster should run; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseHint>,
@@ -93,9 +98,12 @@ pub struct Report {
     pub incarnation: u64,
     /// Grows by one with every report of an incarnation, from one; an older one is ignored.
     pub seq: u64,
-    /// Absent where the agent may not list them: what is known of them stays as it is.
+    /// All of them. Absent where the agent may not list them, or tells changes: what is known stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<Vec<Node>>,
+    /// In place of all nodes: what is other than in the last report that a lead acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_changes: Option<NodeChanges>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
     /// Nothing older than this is accepted any more.

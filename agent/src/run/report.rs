@@ -69,6 +69,7 @@ impl Agent {
             incarnation: self.incarnation,
             seq: 0,
             nodes: self.facts.nodes(),
+            node_changes: None,
             release: self.applied.clone(),
             mark: self.held.clone(),
             components: state.components(&self.facts.troubles()),

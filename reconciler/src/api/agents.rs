@@ -97,7 +97,10 @@ pub(super) async fn report(
     let later = knowledge.clusters.get(&cluster).is_some_and(|state| state.incarnation > incarnation);
     match answer {
         Answer::Superseded if later => Err(superseded(&cluster)),
-        answer => Ok(Json(shared.grant(&cluster, answer == Answer::Unregistered))),
+        answer => {
+            let grant = shared.grant(&cluster, answer == Answer::Unregistered);
+            Ok(Json(Grant { repeat: answer == Answer::Differs, ..grant }))
+        }
     }
 }
 
@@ -137,6 +140,7 @@ impl Shared {
             epoch: knowledge.epoch,
             heartbeat_ms: self.lease().heartbeat.0,
             register,
+            repeat: false,
             release: knowledge.releases.get(cluster).cloned(),
         }
     }

@@ -1,7 +1,7 @@
 //! Stands in for a lead: hands out one hint and one release, keeps what the agent reports.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,7 +28,12 @@ pub(super) struct Lead {
 struct Shared {
     hint: watch::Sender<Option<ReleaseHint>>,
     release: Mutex<Option<ReleaseFolder>>,
+    /// As if each had told every node.
     reports: Mutex<Vec<Report>>,
+    /// How many did.
+    in_full: AtomicU64,
+    /// It has lost what it knew of the nodes.
+    forgetful: AtomicBool,
     registration: Mutex<Option<Registration>>,
     heartbeat_ms: AtomicU64,
 }
@@ -67,6 +72,16 @@ impl Lead {
         self.shared.heartbeat_ms.store(interval.as_millis() as u64, Ordering::Relaxed);
     }
 
+    /// How many reports told every node.
+    pub(super) fn in_full(&self) -> u64 {
+        self.shared.in_full.load(Ordering::Relaxed)
+    }
+
+    /// Loses what it knows of the nodes.
+    pub(super) fn forget_nodes(&self) {
+        self.shared.forgetful.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn registration(&self) -> Option<Registration> {
         self.shared.registration.lock().unwrap().clone()
     }
@@ -103,6 +118,7 @@ impl Shared {
             epoch: Epoch { era: 1, term: 1, node: 1 },
             heartbeat_ms: self.heartbeat_ms.load(Ordering::Relaxed),
             register: false,
+            repeat: false,
             release: self.hint.borrow().clone(),
         })
     }
@@ -127,8 +143,18 @@ async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Hear
     shared.grant()
 }
 
-async fn report(State(shared): State<Arc<Shared>>, Json(report): Json<Report>) -> Json<Grant> {
-    shared.reports.lock().unwrap().push(report);
+async fn report(State(shared): State<Arc<Shared>>, Json(mut report): Json<Report>) -> Json<Grant> {
+    let mut reports = shared.reports.lock().unwrap();
+    let known = reports.last().and_then(|before| before.nodes.clone());
+    let known = known.filter(|_| !shared.forgetful.swap(false, Ordering::Relaxed));
+    match report.node_changes.take() {
+        None => drop(shared.in_full.fetch_add(1, Ordering::Relaxed)),
+        Some(changes) => match changes.onto(&known.unwrap_or_default()) {
+            Some(nodes) => report.nodes = Some(nodes),
+            None => return Json(Grant { repeat: true, ..shared.grant().0 }),
+        },
+    }
+    reports.push(report);
     shared.grant()
 }
 

@@ -168,6 +168,8 @@ pub enum Answer {
     Unregistered,
     /// Something later has spoken: another start of the agent, a newer leadership, another outcome.
     Superseded,
+    /// Its changes do not fit what is known: it shall tell everything.
+    Differs,
     /// No such intent, or no such group.
     NotFound,
 }

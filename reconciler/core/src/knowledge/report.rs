@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::api::{EventSeverity, Report};
-use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health};
+use qonnect_schema::documents::snapshot::{ClusterState, ComponentStatus, Health, Node};
 
 use super::{Answer, Knowledge};
 
@@ -18,7 +18,7 @@ impl Knowledge {
         let Some(state) = self.clusters.get(cluster) else { return true };
         let stalled = self.stalled.get(cluster).map_or("", String::as_str);
         state.incarnation != report.incarnation
-            || report.nodes.as_ref().is_some_and(|nodes| state.nodes.as_ref() != Some(nodes))
+            || tells_of_nodes(state, report)
             || state.release != report.release
             || state.mark != report.mark
             || state.components != report.components
@@ -37,10 +37,11 @@ impl Knowledge {
         if report.seq == before.seq && before.seq != 0 {
             return Answer::Unchanged;
         }
+        let Some(nodes) = nodes(&before, report) else { return Answer::Differs };
         let after = ClusterState {
             reported: Some(self.now),
             seq: report.seq,
-            nodes: report.nodes.clone().or_else(|| before.nodes.clone()),
+            nodes,
             release: report.release.clone(),
             mark: report.mark.clone(),
             components: report.components.clone(),
@@ -108,5 +109,22 @@ impl Knowledge {
             stalled.insert(cluster.into(), why.into());
             self.tell(EventSeverity::Warning, "ReleaseStalled", regarding, why);
         }
+    }
+}
+
+fn tells_of_nodes(state: &ClusterState, report: &Report) -> bool {
+    match (&report.nodes, &report.node_changes) {
+        (Some(nodes), _) => state.nodes.as_ref() != Some(nodes),
+        (None, Some(changes)) => !state.nodes.as_ref().is_some_and(|nodes| changes.are_known(nodes)),
+        (None, None) => false,
+    }
+}
+
+/// The nodes after a report; `None` where its changes are to others than are known.
+fn nodes(before: &ClusterState, report: &Report) -> Option<Option<Vec<Node>>> {
+    match (&report.nodes, &report.node_changes) {
+        (Some(nodes), _) => Some(Some(nodes.clone())),
+        (None, Some(changes)) => changes.onto(before.nodes.as_ref()?).map(Some),
+        (None, None) => Some(before.nodes.clone()),
     }
 }

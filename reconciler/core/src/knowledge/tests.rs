@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use qonnect_schema::api::{
-    EventSeverity, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
+    EventSeverity, NodeChanges, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
 };
 use qonnect_schema::documents::release::Mark;
-use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health};
+use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health, Node};
 use qonnect_schema::{Epoch, Origin};
 
 use super::*;
@@ -228,6 +228,31 @@ fn a_report_that_says_nothing_new_is_recognised() {
     log.apply(Change::Report { cluster: "fog".into(), report: first.clone() });
     assert!(!log.knowledge.learns_from("fog", &Report { seq: 2, ..(*first).clone() }));
     assert!(log.knowledge.learns_from("fog", &Report { stalled: "no".into(), ..(*first).clone() }));
+}
+
+#[test]
+fn changes_of_nodes_count_only_onto_those_that_are_known() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    let node = |name: &str, ready| Node { name: name.into(), ready, ..Node::default() };
+    let told = |seq, nodes: Option<Vec<Node>>, node_changes| {
+        let report = Report { incarnation: 1, seq, nodes, node_changes, ..Report::default() };
+        Change::Report { cluster: "fog".into(), report: Box::new(report) }
+    };
+    let (one, other) = (vec![node("a", true), node("b", true)], vec![node("a", false)]);
+    let changes = |from: &[Node], to: &[Node]| Some(NodeChanges::between(from, to));
+    assert_eq!(log.apply(told(1, None, changes(&one, &other))), Answer::Differs, "none are known yet");
+    assert_eq!(log.apply(told(1, Some(one.clone()), None)), Answer::Done);
+    assert_eq!(log.apply(told(2, None, changes(&one, &other))), Answer::Done);
+    assert_eq!(log.knowledge.clusters["fog"].nodes, Some(other.clone()));
+
+    let foreign = told(3, None, changes(&[node("c", true)], &[node("c", true), node("d", true)]));
+    let Change::Report { report, .. } = &foreign else { unreachable!() };
+    assert!(log.knowledge.learns_from("fog", report));
+    assert_eq!(log.apply(foreign), Answer::Differs);
+    assert_eq!(log.knowledge.clusters["fog"].seq, 2, "nothing of it was taken");
+    let same = Report { incarnation: 1, seq: 3, node_changes: changes(&other, &other), ..Report::default() };
+    assert!(!log.knowledge.learns_from("fog", &same));
 }
 
 #[test]
