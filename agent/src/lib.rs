@@ -19,7 +19,6 @@ mod repository;
 mod disk;
 
 mod connection;
-mod outbox;
 mod uplink;
 
 mod metrics;

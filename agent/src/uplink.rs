@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use qonnect_agent_core::outbox::Outbox;
 use qonnect_schema::api::{
     Grant, Heartbeat, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
@@ -18,7 +19,6 @@ use url::Url;
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::outbox::Outbox;
 use crate::repository::LIMITS;
 
 /// Until a lead says otherwise.
@@ -185,7 +185,7 @@ impl Uplink {
         loop {
             self.filled.notified().await;
             // The lock ends before the wait.
-            let next = || lock(&self.outbox).next();
+            let next = || lock(&self.outbox).to_send();
             while let Some((report, last)) = next() {
                 match self.put("report", &report).await {
                     Ok(Grant { repeat: true, .. }) => {

@@ -17,3 +17,5 @@ pub mod state;
 
 pub mod facts;
 pub mod health;
+
+pub mod outbox;

@@ -6,10 +6,10 @@ use qonnect_schema::api::{NodeChanges, Report, ReportedEvent};
 use qonnect_schema::documents::snapshot::Node;
 
 /// The oldest go first: while the leads are away, what is new matters more.
-const EVENTS_MAX: usize = 256;
+pub const EVENTS_MAX: usize = 256;
 
-#[derive(Default)]
-pub(crate) struct Outbox {
+#[derive(Debug, Default)]
+pub struct Outbox {
     /// The newest report, and whether a lead has it.
     report: Option<Report>,
     told: bool,
@@ -24,12 +24,12 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// A newer report takes the place of one that was not sent yet.
-    pub(crate) fn put(&mut self, report: Report) {
+    pub fn put(&mut self, report: Report) {
         self.report = Some(report);
         self.told = false;
     }
 
-    pub(crate) fn event(&mut self, event: ReportedEvent) {
+    pub fn event(&mut self, event: ReportedEvent) {
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
             self.gone += 1;
@@ -38,13 +38,13 @@ impl Outbox {
     }
 
     /// A lead knows nothing of us, or something else: the newest report is told again, with every node.
-    pub(crate) fn tell_all(&mut self) {
+    pub fn tell_all(&mut self) {
         self.told = false;
         self.known = None;
     }
 
     /// The report to send, with every event that waits, and the number of the last of them.
-    pub(crate) fn next(&mut self) -> Option<(Report, u64)> {
+    pub fn to_send(&mut self) -> Option<(Report, u64)> {
         let newest = self.report.as_ref().filter(|_| !self.told)?;
         let mut report = Report { events: self.events.iter().cloned().collect(), ..newest.clone() };
         self.sent.clone_from(&report.nodes);
@@ -56,7 +56,7 @@ impl Outbox {
     }
 
     /// The report `seq` has arrived, with the events up to number `last`.
-    pub(crate) fn arrived(&mut self, seq: u64, last: u64) {
+    pub fn arrived(&mut self, seq: u64, last: u64) {
         // Some of them may have been dropped for newer ones meanwhile.
         let heard = last.saturating_sub(self.gone) as usize;
         self.events.drain(..heard);
@@ -92,15 +92,15 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.put(report(1));
         outbox.put(report(2));
-        let (sent, last) = outbox.next().unwrap();
+        let (sent, last) = outbox.to_send().unwrap();
         assert_eq!(sent.seq, 2);
         outbox.put(report(3));
         outbox.arrived(2, last);
-        assert_eq!(outbox.next().unwrap().0.seq, 3, "it came while the other was on its way");
+        assert_eq!(outbox.to_send().unwrap().0.seq, 3, "it came while the other was on its way");
         outbox.arrived(3, last);
-        assert!(outbox.next().is_none());
+        assert!(outbox.to_send().is_none());
         outbox.tell_all();
-        assert_eq!(outbox.next().unwrap().0.seq, 3);
+        assert_eq!(outbox.to_send().unwrap().0.seq, 3);
     }
 
     #[test]
@@ -110,20 +110,20 @@ mod tests {
             |seq, ready| Report { seq, nodes: Some(vec![node("a", true), node("b", ready)]), ..report(seq) };
         let mut outbox = Outbox::default();
         outbox.put(report(1, true));
-        let (sent, last) = outbox.next().unwrap();
+        let (sent, last) = outbox.to_send().unwrap();
         assert_eq!((sent.nodes.unwrap().len(), sent.node_changes), (2, None));
         // Lost on its way: what a lead has is not known, so it counts from nothing.
         outbox.put(report(2, true));
-        assert!(outbox.next().unwrap().0.nodes.is_some());
+        assert!(outbox.to_send().unwrap().0.nodes.is_some());
         outbox.arrived(2, last);
         outbox.put(report(3, false));
-        let (sent, last) = outbox.next().unwrap();
+        let (sent, last) = outbox.to_send().unwrap();
         assert_eq!((sent.nodes, sent.node_changes.unwrap().changed), (None, vec![node("b", false)]));
         outbox.arrived(3, last);
         outbox.put(report(4, false));
-        assert!(outbox.next().unwrap().0.node_changes.unwrap().changed.is_empty());
+        assert!(outbox.to_send().unwrap().0.node_changes.unwrap().changed.is_empty());
         outbox.tell_all();
-        assert_eq!(outbox.next().unwrap().0.nodes.unwrap().len(), 2);
+        assert_eq!(outbox.to_send().unwrap().0.nodes.unwrap().len(), 2);
     }
 
     #[test]
@@ -131,14 +131,14 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.put(report(1));
         outbox.event(event(0));
-        let (_, last) = outbox.next().unwrap();
+        let (_, last) = outbox.to_send().unwrap();
         (1..=EVENTS_MAX).for_each(|number| outbox.event(event(number)));
         outbox.arrived(1, last);
         outbox.put(report(2));
-        let (sent, last) = outbox.next().unwrap();
+        let (sent, last) = outbox.to_send().unwrap();
         assert_eq!((sent.events.len(), sent.events[0].message.as_str()), (EVENTS_MAX, "1"));
         outbox.arrived(2, last);
         outbox.put(report(3));
-        assert!(outbox.next().unwrap().0.events.is_empty());
+        assert!(outbox.to_send().unwrap().0.events.is_empty());
     }
 }
