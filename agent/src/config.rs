@@ -13,6 +13,8 @@ use qonnect_schema::yaml;
 use serde::Deserialize;
 use url::Url;
 
+use crate::measuring::Power;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
@@ -51,9 +53,29 @@ pub struct Config {
     /// As whom the objects of applications are written, instead of as the agent itself.
     #[serde(default)]
     pub impersonate: Accounts,
+    /// What is measured beside what Kubernetes' objects tell.
+    #[serde(default)]
+    pub measure: Measure,
     /// Where to answer /healthz and /readyz; absent: nowhere.
     #[serde(default)]
     pub probes: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Measure {
+    /// About how often.
+    pub every: Span,
+    /// Whether round trips to other clusters are measured, at the addresses that the leads name.
+    pub round_trips: bool,
+    /// Where power is asked for; absent: nowhere.
+    pub power: Option<Power>,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self { every: Span::from_secs(60), round_trips: true, power: None }
+    }
 }
 
 /// Where releases come from.
@@ -133,6 +155,8 @@ impl Config {
     fn for_each_path(&mut self, mut change: impl FnMut(&mut PathBuf)) {
         change(&mut self.data);
         let repository = &mut self.repository;
+        let power = self.measure.power.iter_mut();
+        let power = power.flat_map(|power| [&mut power.token_file, &mut power.authority]);
         let files = [
             &mut self.authority,
             &mut self.certificate,
@@ -147,7 +171,7 @@ impl Config {
         let signers = repository.signers.iter_mut();
         let signers =
             signers.flat_map(|signers| std::iter::once(&mut signers.allowed).chain(&mut signers.revoked));
-        files.into_iter().flatten().chain(signers).for_each(change);
+        files.into_iter().chain(power).flatten().chain(signers).for_each(change);
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
@@ -172,6 +196,16 @@ impl Config {
                 "impersonate",
                 format!("`{name}` is no name of a service account: a-z, 0-9, - and ."),
             ));
+        }
+        if let Some(power) = &self.measure.power
+            && !is_safe(&power.url, power.token_file.is_some())
+        {
+            let why = format!("{}: a token is sent over https only, except on loopback", power.url);
+            return Err(("measure", why));
+        }
+        // Less would measure the measuring.
+        if self.measure.every < Span::from_secs(1) {
+            return Err(("measure", "every is at least 1s".into()));
         }
         if let Some(lead) = self.leads.iter().find(|lead| !is_safe(lead, self.token_file.is_some())) {
             let why = format!("{lead}: a token is sent over https only, except on loopback");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_agent_core::facts::{self, Pod};
 use qonnect_agent_core::state::PodTroubles;
+use qonnect_schema::documents::measured::Measured;
 use qonnect_schema::documents::snapshot::Node;
 use qonnect_schema::manifest::ObjectId;
 
@@ -13,6 +14,7 @@ use crate::cluster::Seen;
 pub(crate) struct Facts {
     nodes: Kept<Node>,
     pods: Kept<Pod>,
+    pub(crate) measured: Measured,
 }
 
 /// Objects of one kind by namespace and name.

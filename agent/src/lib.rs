@@ -13,6 +13,7 @@ pub use ask::{check, diff};
 
 mod cluster;
 mod facts;
+mod measuring;
 
 mod repository;
 
@@ -30,4 +31,5 @@ mod memory;
 pub use memory::tune as tune_memory;
 
 mod config;
-pub use config::{Config, Error as ConfigError, Overrides, Repository, load};
+pub use config::{Config, Error as ConfigError, Measure, Overrides, Repository, load};
+pub use measuring::Power;

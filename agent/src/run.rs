@@ -10,6 +10,7 @@ use anyhow::Context;
 use qonnect_agent_core::inventory;
 use qonnect_agent_core::state::Problem;
 use qonnect_schema::api::{Registration, ReleaseHint, Report};
+use qonnect_schema::documents::measured::Measured;
 use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::AppliedRelease;
 use tokio::sync::{Notify, mpsc, watch};
@@ -22,6 +23,7 @@ use crate::cluster::{Cluster, Seen, Watched};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::facts::Facts;
+use crate::measuring;
 use crate::memory::{QUIET, give_back};
 use crate::metrics::Metrics;
 use crate::probes::Probes;
@@ -200,6 +202,14 @@ impl Agent {
         let (home, mut home_inbox) = mpsc::channel(SEEN_MAX);
         let own = Watched::Named(inventory::NAMESPACE);
         tokio::spawn(self.cluster.clone().watch("v1".into(), "Namespace".into(), own, home));
+        let (tell, mut measured) = watch::channel(Measured::default());
+        let (measure, cluster, uplink) =
+            (self.config.measure.clone(), self.cluster.clone(), self.uplink.clone());
+        tokio::spawn(async move {
+            if let Err(error) = measuring::measure(measure, cluster, uplink, tell).await {
+                warn!(%error, "nothing is measured; mend it and restart");
+            }
+        });
         let done = self.done.clone();
         loop {
             self.start_what_is_due();
@@ -214,6 +224,10 @@ impl Agent {
                 fetched = doing(&mut self.fetching) => self.fetched(fetched),
                 Some(seen) = self.owned_inbox.recv() => self.observe(seen),
                 Some(seen) = facts_inbox.recv() => self.observe_facts(seen),
+                Ok(()) = measured.changed() => {
+                    self.facts.measured = measured.borrow_and_update().clone();
+                    self.report_within(FACTS_AFTER);
+                }
                 Some(seen) = home_inbox.recv() => self.observe_home(seen),
                 ended = doing(&mut self.syncing) => self.synced(ended),
                 () = done.notified() => self.report_within(Duration::ZERO),

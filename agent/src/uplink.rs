@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use qonnect_agent_core::outbox::Outbox;
 use qonnect_schema::api::{
-    Grant, Heartbeat, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
+    Grant, Heartbeat, Neighbours, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
 use qonnect_schema::documents::release::Mark;
 use reqwest::{RequestBuilder, Response};
@@ -245,6 +245,17 @@ impl Uplink {
                 None
             }
         }
+    }
+
+    /// Whom this cluster measures the round trip to; `None` while no lead says so.
+    pub(crate) async fn neighbours(&self) -> Option<Neighbours> {
+        if self.leads.is_empty() {
+            return None;
+        }
+        let get = |url| self.connection.client().get(url).timeout(RELAY_TIMEOUT);
+        let (_, url) = self.lead("neighbours").ok()?;
+        let response = self.send(get(url)).await.ok()?;
+        response.json().await.ok()
     }
 
     async fn put(&self, what: &str, body: &impl Serialize) -> Result<Grant, Error> {

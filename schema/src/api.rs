@@ -5,6 +5,7 @@
 //! | `PUT /clusters/{name}/registration` | [`Registration`] | [`Grant`] |
 //! | `POST /clusters/{name}/heartbeat?wait=25s` | [`Heartbeat`] | [`Grant`]; with `wait`, as soon as its release differs from what the heartbeat names, and no later than the next heartbeat is due |
 //! | `GET /clusters/{name}/release` | | [`ReleaseFolder`]: what the deploy branch holds for this cluster |
+//! | `GET /clusters/{name}/neighbours` | | [`Neighbours`]: to whom its agent measures the round trip |
 //! | `PUT /clusters/{name}/report` | [`Report`] | [`Grant`], after it is in the log |
 //! | `GET /clusters`, `/nodes`, `/applications`, `/placements`, `/revisions`, `/decisions`, `/hashes`, `/events` | | [`List`] of [`ClusterView`], [`NodeView`], [`ApplicationView`], [`PlacementView`], [`RevisionRecord`], [`Decision`], [`StateHash`], [`Event`] |
 //! | `GET /brakes` | | [`List`] of [`crate::documents::snapshot::Brake`]; empty unless something holds moves |
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Diagnostic;
 use crate::documents::application::Objectives;
+use crate::documents::measured::{Measured, Usage};
 use crate::documents::placement::{Arrival, Candidate, Move, Score};
 use crate::documents::release::Mark;
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
@@ -104,6 +106,8 @@ pub struct Report {
     /// In place of all nodes: what is other than in the last report that a lead acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_changes: Option<NodeChanges>,
+    #[serde(default, skip_serializing_if = "Measured::is_empty")]
+    pub measured: Measured,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
     /// Nothing older than this is accepted any more.
@@ -117,6 +121,14 @@ pub struct Report {
     /// What happened since the last report, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ReportedEvent>,
+}
+
+/// Other clusters to which an agent measures the round trip.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Neighbours {
+    /// By name: `HOST:PORT` of what the fleet calls its ingress.
+    pub clusters: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -212,6 +224,8 @@ pub struct NodeView {
     /// False where only the `Cluster` document says that it exists.
     pub reported: bool,
     pub node: Node,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

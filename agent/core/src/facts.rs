@@ -89,7 +89,7 @@ fn resources(list: &Value) -> Resources {
 }
 
 /// An amount that cannot be read counts as none: the node stays visible.
-fn amount<T: FromStr + Default>(value: &Value) -> T {
+pub(crate) fn amount<T: FromStr + Default>(value: &Value) -> T {
     match value {
         Value::String(text) => text.parse().unwrap_or_default(),
         Value::Number(number) => number.to_string().parse().unwrap_or_default(),

@@ -17,5 +17,6 @@ pub mod state;
 
 pub mod facts;
 pub mod health;
+pub mod measured;
 
 pub mod outbox;

@@ -14,6 +14,7 @@ use super::{Newest, newest};
 use crate::cluster::{Cluster, Right, Run};
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::measuring::watts;
 
 /// A lead that is there answers at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,6 +60,10 @@ pub async fn check(config: &Config) -> bool {
                 rights(&cluster, runs, &mut told).await;
             }
         }
+    }
+    if let Some(power) = &config.measure.power {
+        let found = watts(power).await.map(|watts| format!("{} nodes are measured", watts.len()));
+        told.say("power", found);
     }
     leads(config, &mut told).await;
     told.sound

@@ -7,6 +7,7 @@ mod kinds;
 mod namespace;
 mod problem;
 mod rights;
+mod usage;
 mod watch;
 
 pub(crate) use client::{Cluster, Outcome};

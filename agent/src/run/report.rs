@@ -70,6 +70,7 @@ impl Agent {
             seq: 0,
             nodes: self.facts.nodes(),
             node_changes: None,
+            measured: self.facts.measured.clone(),
             release: self.applied.clone(),
             mark: self.held.clone(),
             components: state.components(&self.facts.troubles()),

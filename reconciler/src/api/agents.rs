@@ -8,10 +8,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use qonnect_core::knowledge::{Answer, Change};
-use qonnect_schema::api::{Grant, Heartbeat, Registration, ReleaseFolder, ReleaseHint, Report};
+use qonnect_schema::api::{Grant, Heartbeat, Neighbours, Registration, ReleaseFolder, ReleaseHint, Report};
 use qonnect_schema::units::Span;
 use serde::Deserialize;
 
+use super::neighbours;
 use super::problem::{Body, Refusal};
 use super::shared::Shared;
 
@@ -79,6 +80,16 @@ pub(super) async fn release(
         .ok_or_else(|| Refusal::not_ready("the spec branch was not read yet; try again in a moment"))?;
     let folder = shared.parts.relay.folder(branch, &cluster, &release.commit).await;
     folder.map(Json).ok_or_else(|| Refusal::not_ready("this lead waits for git; fetch the deploy branch"))
+}
+
+pub(super) async fn neighbours(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+) -> Result<Json<Neighbours>, Refusal> {
+    let revision = shared.revision();
+    let revision = revision
+        .ok_or_else(|| Refusal::not_ready("the spec branch was not read yet; try again in a moment"))?;
+    Ok(Json(neighbours::neighbours(&cluster, &revision.clusters, &shared.knowledge())))
 }
 
 pub(super) async fn report(

@@ -25,6 +25,7 @@ mod explain;
 mod hooks;
 mod leads;
 mod metrics;
+mod neighbours;
 mod problem;
 mod readers;
 mod recovery;

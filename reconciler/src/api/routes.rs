@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::api::{
-    ApplicationView, ClusterView, Decision, Event, Grant, Heartbeat, LeadAddress, LeadView, List, NodeView,
-    PlacementView, Recovered, Recovery, Registration, ReleaseFolder, Report, RevisionRecord, StateHash,
+    ApplicationView, ClusterView, Decision, Event, Grant, Heartbeat, LeadAddress, LeadView, List, Neighbours,
+    NodeView, PlacementView, Recovered, Recovery, Registration, ReleaseFolder, Report, RevisionRecord,
+    StateHash,
 };
 use qonnect_schema::documents::snapshot::Brake;
 use qonnect_schema::{Placement, Snapshot};
@@ -89,6 +90,11 @@ fn agent_routes(routes: &mut Routes) {
     let path = "/v1alpha1/clusters/{name}/release";
     let summary = "What the deploy branch holds for a cluster, at the commit that grants name.";
     routes.add(Operation { answer: Some(folder), ..agent("get", path, summary) }, get(agents::release));
+    let neighbours = routes.schema::<Neighbours>();
+    let path = "/v1alpha1/clusters/{name}/neighbours";
+    let summary = "To which other clusters its agent measures the round trip.";
+    let operation = Operation { answer: Some(neighbours), ..agent("get", path, summary) };
+    routes.add(operation, get(agents::neighbours));
     let path = "/v1alpha1/clusters/{name}/report";
     let operation = Operation {
         body: Some(report),

@@ -52,7 +52,10 @@ pub(super) fn nodes(knowledge: &Knowledge, revision: Option<&Revision>) -> Vec<N
     let unheard = ClusterState::default();
     let of = |cluster: &str| {
         let state = knowledge.clusters.get(cluster).map_or(&unheard, |state| state);
-        let view = |node| NodeView { cluster: cluster.into(), reported: state.nodes.is_some(), node };
+        let view = |node: Node| {
+            let usage = state.measured.usage.get(&node.name).copied();
+            NodeView { cluster: cluster.into(), reported: state.nodes.is_some(), node, usage }
+        };
         nodes_of(spec(revision, cluster), state).into_iter().map(view).collect::<Vec<_>>()
     };
     names(knowledge, revision).into_iter().flat_map(of).collect()

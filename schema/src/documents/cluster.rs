@@ -77,6 +77,10 @@ pub struct Ingress {
     /// A host name or an IP address, without scheme and port.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9.:-]+$"))]
     pub address: String,
+    /// Where agents of other clusters measure the round trip, 443 if absent. A port that refuses answers as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
 }
 
 /// Facts of a node that Kubernetes does not know. Absent means: ask the next wider default.

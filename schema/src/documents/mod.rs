@@ -10,6 +10,7 @@ pub mod approval;
 pub mod cluster;
 pub mod fleet;
 pub mod maintenance;
+pub mod measured;
 pub mod placement;
 pub mod release;
 pub mod signals;

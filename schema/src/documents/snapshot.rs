@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{document, placement::Placement, release::Mark};
+use super::{document, measured::Measured, placement::Placement, release::Mark};
 use crate::epoch::Epoch;
 use crate::units::{Bandwidth, Bytes, Cpu, EnergyRate, Money};
 
@@ -72,6 +72,8 @@ pub struct ClusterState {
     /// Absent until the first report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<Vec<Node>>,
+    #[serde(skip_serializing_if = "Measured::is_empty")]
+    pub measured: Measured,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<AppliedRelease>,
     /// What its agent has accepted, applied or not.

@@ -11,7 +11,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::Epoch;
 use qonnect_schema::api::{
-    Grant, Heartbeat, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
+    Grant, Heartbeat, Neighbours, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +35,7 @@ struct Shared {
     /// It has lost what it knew of the nodes.
     forgetful: AtomicBool,
     registration: Mutex<Option<Registration>>,
+    neighbours: Mutex<Neighbours>,
     heartbeat_ms: AtomicU64,
 }
 
@@ -49,6 +50,7 @@ impl Lead {
             .route("/v1alpha1/clusters/fog/heartbeat", post(heartbeat))
             .route("/v1alpha1/clusters/fog/report", put(report))
             .route("/v1alpha1/clusters/fog/release", get(release))
+            .route("/v1alpha1/clusters/fog/neighbours", get(neighbours))
             .with_state(shared.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, task }
@@ -84,6 +86,17 @@ impl Lead {
 
     pub(super) fn registration(&self) -> Option<Registration> {
         self.shared.registration.lock().unwrap().clone()
+    }
+
+    /// To whom the agent is to measure the round trip.
+    pub(super) fn neighbours(&self, places: &[(&str, String)]) {
+        let clusters = places.iter().map(|(name, place)| (name.to_string(), place.clone())).collect();
+        *self.shared.neighbours.lock().unwrap() = Neighbours { clusters };
+    }
+
+    /// Something of every report.
+    pub(super) fn all<T>(&self, of: impl Fn(&Report) -> T) -> Vec<T> {
+        self.shared.reports.lock().unwrap().iter().map(of).collect()
     }
 
     /// The newest report.
@@ -160,4 +173,8 @@ async fn report(State(shared): State<Arc<Shared>>, Json(mut report): Json<Report
 
 async fn release(State(shared): State<Arc<Shared>>) -> Result<Json<ReleaseFolder>, StatusCode> {
     shared.release.lock().unwrap().clone().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn neighbours(State(shared): State<Arc<Shared>>) -> Json<Neighbours> {
+    Json(shared.neighbours.lock().unwrap().clone())
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod facts;
 mod faults;
+mod measuring;
 mod questions;
 mod relay;
 mod sequences;

@@ -19,6 +19,7 @@ impl Knowledge {
         let stalled = self.stalled.get(cluster).map_or("", String::as_str);
         state.incarnation != report.incarnation
             || tells_of_nodes(state, report)
+            || state.measured != report.measured
             || state.release != report.release
             || state.mark != report.mark
             || state.components != report.components
@@ -42,6 +43,7 @@ impl Knowledge {
             reported: Some(self.now),
             seq: report.seq,
             nodes,
+            measured: report.measured.clone(),
             release: report.release.clone(),
             mark: report.mark.clone(),
             components: report.components.clone(),

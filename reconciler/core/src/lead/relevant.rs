@@ -22,6 +22,7 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
     let same = |a: &ClusterState, b: &ClusterState| {
         a.status == b.status
             && a.nodes == b.nodes
+            && a.measured.round_trips == b.measured.round_trips
             && a.failing == b.failing
             && (!moving || (a.components == b.components && a.release == b.release))
     };

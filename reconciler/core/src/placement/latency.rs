@@ -1,14 +1,14 @@
 //! Round trips between clusters.
 //!
 //! Inside one cluster it is zero. Between two, the first that is known counts: a valid signal between the two
-//! clusters, what their documents say of each other, a valid signal between their regions, what their
-//! documents say of each other's region, the default of the fleet. Where two documents disagree the longer
-//! round trip counts, since a limit may hang on it.
+//! clusters, what their agents have measured, what their documents say of each other, a valid signal between their regions, what their
+//! documents say of each other's region, the default of the fleet. Where two documents or two agents disagree the
+//! longer round trip counts, since a limit may hang on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_schema::documents::fleet::FleetDefaults;
-use qonnect_schema::{Cluster, ClusterSpec};
+use qonnect_schema::{Cluster, ClusterSpec, SnapshotSpec};
 
 use super::signals::Current;
 
@@ -23,11 +23,19 @@ pub(super) struct Latencies {
     sites: usize,
     /// Between two clusters of two sites.
     table: Vec<u64>,
+    /// Pairs of clusters whose agents have measured it, the one that comes first by name first.
+    measured: BTreeSet<(usize, usize)>,
 }
 
 impl Latencies {
-    pub(super) fn new(clusters: &[&Cluster], signals: &Current<'_>, defaults: &FleetDefaults) -> Self {
-        let known = known(clusters, signals);
+    pub(super) fn new(
+        clusters: &[&Cluster],
+        snapshot: &SnapshotSpec,
+        signals: &Current<'_>,
+        defaults: &FleetDefaults,
+    ) -> Self {
+        let measured = measured(clusters, snapshot, signals);
+        let known = known(clusters, &measured, signals);
         let mut sites: BTreeMap<Site<'_>, u32> = BTreeMap::new();
         let mut first: Vec<usize> = Vec::new();
         let mut site = Vec::with_capacity(clusters.len());
@@ -56,7 +64,12 @@ impl Latencies {
             between_regions(&clusters[a].spec, &clusters[b].spec, signals, defaults)
         };
         let pairs = first.iter().flat_map(|a| first.iter().map(move |b| (*a, *b)));
-        Self { site, sites: first.len(), table: pairs.map(|(a, b)| between(a, b)).collect() }
+        Self {
+            site,
+            sites: first.len(),
+            table: pairs.map(|(a, b)| between(a, b)).collect(),
+            measured: measured.into_keys().collect(),
+        }
     }
 
     /// The round trip between two clusters, in microseconds.
@@ -65,6 +78,11 @@ impl Latencies {
             true => 0,
             false => self.table[self.site[a] as usize * self.sites + self.site[b] as usize],
         }
+    }
+
+    /// Whether it is what agents have measured.
+    pub(super) fn is_measured(&self, a: usize, b: usize) -> bool {
+        self.measured.contains(&(a.min(b), a.max(b)))
     }
 
     pub(super) fn sites(&self) -> usize {
@@ -105,10 +123,33 @@ fn between_regions(a: &ClusterSpec, b: &ClusterSpec, signals: &Current<'_>, defa
     })
 }
 
-/// What documents and signals say of two clusters by their names.
-fn known(clusters: &[&Cluster], signals: &Current<'_>) -> Vec<Vec<(usize, u64)>> {
-    let position = |name: &str| clusters.binary_search_by(|cluster| cluster.name().cmp(name)).ok();
-    let mut pairs: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+fn position(clusters: &[&Cluster], name: &str) -> Option<usize> {
+    clusters.binary_search_by(|cluster| cluster.name().cmp(name)).ok()
+}
+
+type Pairs = BTreeMap<(usize, usize), u64>;
+
+/// What agents have measured between two clusters of which no signal speaks.
+fn measured(clusters: &[&Cluster], snapshot: &SnapshotSpec, signals: &Current<'_>) -> Pairs {
+    let mut pairs = Pairs::new();
+    for (a, cluster) in clusters.iter().enumerate() {
+        let state = snapshot.clusters.get(cluster.name());
+        for (name, trip) in state.iter().flat_map(|state| &state.measured.round_trips) {
+            if let Some(b) = position(clusters, name).filter(|b| *b != a)
+                && signals.round_trip(cluster.name(), name).is_none()
+            {
+                let longest = pairs.entry((a.min(b), a.max(b))).or_default();
+                *longest = trip.0.max(*longest);
+            }
+        }
+    }
+    pairs
+}
+
+/// What documents, agents and signals say of two clusters by their names.
+fn known(clusters: &[&Cluster], measured: &Pairs, signals: &Current<'_>) -> Vec<Vec<(usize, u64)>> {
+    let position = |name: &str| position(clusters, name);
+    let mut pairs = Pairs::new();
     for (a, cluster) in clusters.iter().enumerate() {
         for (name, latency) in &cluster.spec.latency.clusters {
             if let Some(b) = position(name).filter(|b| *b != a) {
@@ -117,6 +158,7 @@ fn known(clusters: &[&Cluster], signals: &Current<'_>) -> Vec<Vec<(usize, u64)>>
             }
         }
     }
+    pairs.extend(measured);
     for ((a, b), latency) in &signals.round_trips {
         if let (Some(a), Some(b)) = (position(a), position(b)) {
             pairs.insert((a.min(b), a.max(b)), *latency);
@@ -134,6 +176,7 @@ fn known(clusters: &[&Cluster], signals: &Current<'_>) -> Vec<Vec<(usize, u64)>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qonnect_schema::documents::snapshot::ClusterState;
     use qonnect_schema::units::Latency;
 
     fn cluster(name: &str, region: &str) -> Cluster {
@@ -141,7 +184,8 @@ mod tests {
     }
 
     fn between(clusters: &[&Cluster], signals: &Current<'_>, a: usize, b: usize) -> u64 {
-        let latencies = Latencies::new(clusters, signals, &FleetDefaults::default());
+        let snapshot = SnapshotSpec::default();
+        let latencies = Latencies::new(clusters, &snapshot, signals, &FleetDefaults::default());
         assert_eq!(latencies.between(a, b), latencies.between(b, a));
         latencies.between(a, b) / 1000
     }
@@ -176,6 +220,25 @@ mod tests {
         a.spec.latency.clusters.insert("b".into(), Latency::from_ms(5));
         b.spec.latency.clusters.insert("a".into(), Latency::from_ms(9));
         assert_eq!(between(&[&a, &b], &Current::default(), 0, 1), 9);
+    }
+
+    #[test]
+    fn what_agents_measure_counts_before_documents_and_after_signals() {
+        let (mut a, b) = (cluster("a", "r1"), cluster("b", "r2"));
+        a.spec.latency.clusters.insert("b".into(), Latency::from_ms(5));
+        let mut snapshot = SnapshotSpec::default();
+        for (from, to, ms) in [("a", "b", 17), ("b", "a", 19), ("b", "gone", 1)] {
+            let state: &mut ClusterState = snapshot.clusters.entry(from.into()).or_default();
+            state.measured.round_trips.insert(to.into(), Latency::from_ms(ms));
+        }
+        let latencies =
+            |signals: &Current<'_>| Latencies::new(&[&a, &b], &snapshot, signals, &FleetDefaults::default());
+        let found = latencies(&Current::default());
+        assert_eq!((found.between(0, 1), found.is_measured(1, 0)), (19_000, true));
+        let mut signals = Current::default();
+        signals.round_trips.insert(("a", "b"), 3_000);
+        let found = latencies(&signals);
+        assert_eq!((found.between(0, 1), found.is_measured(0, 1)), (3_000, false));
     }
 
     #[test]

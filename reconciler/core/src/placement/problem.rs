@@ -81,7 +81,7 @@ impl Problem {
         let members: Vec<Member> = clusters.iter().map(member).collect();
         let mut problem = Self {
             fleet: fleet.clone(),
-            latencies: Latencies::new(&clusters, &signals, &fleet.defaults),
+            latencies: Latencies::new(&clusters, snapshot, &signals, &fleet.defaults),
             menus: Menus::new(&members),
             ready: members.iter().map(|member| ready(state(&member.name))).collect(),
             members,

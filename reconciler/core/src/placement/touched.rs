@@ -1,12 +1,13 @@
 //! What is different between two worlds that are planned one after the other, as far as planning reads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use qonnect_schema::documents::fleet::FleetDefaults;
 use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::documents::snapshot::{ClusterState, Health};
 use qonnect_schema::revision::Revision;
+use qonnect_schema::units::Latency;
 use qonnect_schema::{Cluster, FleetSpec, SnapshotSpec};
 
 use super::maintenance::UnderWay;
@@ -34,7 +35,8 @@ impl Touched {
                 .iter()
                 .zip(&new.clusters)
                 .all(|((a, old), (b, new))| a == b && is_where(old, new));
-        if old.fleet != new.fleet || signals[0].round_trips != signals[1].round_trips || !same_places {
+        let same_trips = signals[0].round_trips == signals[1].round_trips && measured_alike(was, is);
+        if old.fleet != new.fleet || !same_trips || !same_places {
             return None;
         }
         let maintenance =
@@ -71,6 +73,14 @@ impl Touched {
 /// Round trips are worked out once for all clusters.
 fn is_where(old: &Cluster, new: &Cluster) -> bool {
     old.spec.region == new.spec.region && old.spec.latency == new.spec.latency
+}
+
+fn measured_alike(was: &SnapshotSpec, is: &SnapshotSpec) -> bool {
+    fn trips(snapshot: &SnapshotSpec) -> impl Iterator<Item = (&String, &BTreeMap<String, Latency>)> {
+        let states = snapshot.clusters.iter().map(|(name, state)| (name, &state.measured.round_trips));
+        states.filter(|(_, trips)| !trips.is_empty())
+    }
+    trips(was).eq(trips(is))
 }
 
 fn alike(states: [Option<&ClusterState>; 2]) -> bool {

@@ -233,8 +233,10 @@ impl Conflict {
                 let (component, cluster) =
                     (&problem.component(self.other).name, &problem.members[self.there].name);
                 let [round_trip, limit] = [round_trip, limit].map(|us| us as f64 / 1000.0);
-                let message =
-                    format!("{round_trip}ms to {component} on {cluster}, at most {limit}ms are allowed");
+                let source = if problem.latencies.is_measured(here, self.there) { " measured" } else { "" };
+                let message = format!(
+                    "{round_trip}ms{source} to {component} on {cluster}, at most {limit}ms are allowed"
+                );
                 Refusal { filter: Filter::Latency, message }
             }
         }

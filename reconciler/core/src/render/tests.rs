@@ -11,7 +11,7 @@ fn cluster(name: &str) -> Cluster {
         name,
         ClusterSpec {
             tier: "fog".into(),
-            ingress: Some(Ingress { address: format!("{name}.example") }),
+            ingress: Some(Ingress { address: format!("{name}.example"), port: None }),
             ..Default::default()
         },
     )

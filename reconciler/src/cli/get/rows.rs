@@ -122,8 +122,17 @@ impl Rows for NodeView {
     const PLURAL: &'static str = "nodes";
     const COLUMNS: &'static [&'static str] =
         &["CLUSTER", "NAME", "STATUS", "CPU", "MEMORY", "STORAGE", "PODS"];
-    const WIDE: &'static [&'static str] =
-        &["OTHERS-CPU", "OTHERS-MEMORY", "ENERGY", "PRICE", "BANDWIDTH", "PRESSURES"];
+    const WIDE: &'static [&'static str] = &[
+        "OTHERS-CPU",
+        "OTHERS-MEMORY",
+        "USED-CPU",
+        "USED-MEMORY",
+        "WATTS",
+        "ENERGY",
+        "PRICE",
+        "BANDWIDTH",
+        "PRESSURES",
+    ];
 
     fn fits(&self, name: &str) -> bool {
         self.cluster == name || self.node.name == name
@@ -155,6 +164,9 @@ impl Rows for NodeView {
         vec![
             self.node.foreign.cpu.to_string(),
             bytes(self.node.foreign.memory),
+            or_dash(self.usage.and_then(|usage| usage.cpu)),
+            or_dash(self.usage.and_then(|usage| usage.memory).map(bytes)),
+            or_dash(self.usage.and_then(|usage| usage.watts)),
             or_dash(self.node.energy),
             or_dash(self.node.price),
             or_dash(self.node.bandwidth),
