@@ -12,6 +12,7 @@ mod fleet;
 mod gaps;
 mod knowledge;
 mod loops;
+mod nine;
 mod noise;
 mod planning;
 mod pushes;
@@ -28,6 +29,7 @@ fn main() {
     pushes::measure(&mut figures);
     agents::measure(&mut figures);
     applies::measure(&mut figures);
+    nine::measure(&mut figures);
     knowledge::measure(&mut figures);
     crowd::measure(&mut figures);
     elections::measure(&mut figures);
