@@ -6,6 +6,7 @@ pub mod speakers;
 pub mod world;
 
 pub mod control_plane;
+pub mod front;
 pub mod kubelet;
 
 pub mod git;

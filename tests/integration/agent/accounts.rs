@@ -18,9 +18,8 @@ const DEPLOYER: &str = "system:serviceaccount:shop:deployer";
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_cannot_do_more_than_its_account_may() {
     let mut world = World::start(ControlPlane::start_api("agent-accounts").await).await;
-    let kubeconfig = become_an_agent_with_few_rights(&world).await;
+    become_an_agent_with_few_rights(&world).await;
     world.configure(|config| {
-        config["kubeconfig"] = kubeconfig.into();
         config["impersonate"] =
             json!({"serviceAccountName": "nobody", "applications": {"shop": {"serviceAccountName": "deployer"}}});
     });
@@ -69,7 +68,7 @@ async fn an_application_cannot_do_more_than_its_account_may() {
 }
 
 /// An agent that may look at everything, keep its inventory, make namespaces, and act as accounts: no more.
-async fn become_an_agent_with_few_rights(world: &World) -> String {
+async fn become_an_agent_with_few_rights(world: &World) {
     let params = PostParams::default();
     let home = serde_json::from_value(json!({"metadata": {"name": HOME}})).unwrap();
     Api::<Namespace>::all(world.client.clone()).create(&params, &home).await.unwrap();
@@ -90,12 +89,9 @@ async fn become_an_agent_with_few_rights(world: &World) -> String {
         ..TokenRequest::default()
     };
     let answer = accounts.create_token_request("agent", &params, &request).await.unwrap();
-    let mut kubeconfig: Value =
-        serde_json::from_slice(&std::fs::read(world.plane.kubeconfig_path()).unwrap()).unwrap();
+    let mut kubeconfig = world.kubeconfig();
     kubeconfig["users"][0]["user"] = json!({"token": answer.status.unwrap().token});
-    let path = world.path("kubeconfig-agent");
-    std::fs::write(&path, kubeconfig.to_string()).unwrap();
-    path.to_str().unwrap().into()
+    world.reach_by(&kubeconfig);
 }
 
 /// What the account of the application may do with ConfigMaps, and nothing else.

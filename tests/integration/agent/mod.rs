@@ -1,6 +1,7 @@
 //! The agent as a process, against a real API server and a deploy branch over HTTP.
 
 mod accounts;
+mod answers;
 mod facts;
 mod faults;
 mod measuring;

@@ -15,12 +15,13 @@ use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
 use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::process::{Process, run_command};
-use qonnect_tests::proxy::Proxy;
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::{folder, programs};
 use serde_json::{Value, json};
 
 use super::lead::Lead;
+
+mod ways;
 
 pub(super) const CLUSTER: &str = "fog";
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,23 +104,6 @@ impl World {
         let mut command = Command::new(programs::agent());
         command.arg("--config").arg(self.folder.join("agent.yaml"));
         self.agent = Some(Process::start("agent", command, &self.folder.join("agent.log")).unwrap());
-    }
-
-    /// From the next start on the agent reaches the API server and Git through these only.
-    pub(super) async fn through_proxies(&self) -> (Proxy, Proxy) {
-        let mut kubeconfig: Value =
-            serde_json::from_slice(&std::fs::read(self.plane.kubeconfig_path()).unwrap()).unwrap();
-        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
-        let address = server.as_str().unwrap().trim_start_matches("https://").parse().unwrap();
-        let (api, git) = (Proxy::start(address).await, Proxy::start(self.address).await);
-        *server = format!("https://{}", api.address).into();
-        let path = self.folder.join("kubeconfig");
-        std::fs::write(&path, kubeconfig.to_string()).unwrap();
-        self.configure(|config| {
-            config["kubeconfig"] = path.to_str().into();
-            config["repository"]["url"] = format!("http://{}/fleet.git", git.address).into();
-        });
-        (api, git)
     }
 
     /// Waits until the agent has reported so often since now, or has said nothing for a while.
