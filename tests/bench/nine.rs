@@ -109,7 +109,8 @@ type Applied = Arc<Mutex<BTreeSet<String>>>;
 /// Collects the Deployments that come, until it is dropped.
 async fn collect(client: kube::Client, applied: Applied) {
     let ours = watcher::Config::default().labels(&format!("{}={}", label::MANAGED_BY, label::QONNECT));
-    let mut events = watcher(Api::<PartialObjectMeta<Deployment>>::all(client), ours).default_backoff().boxed();
+    let mut events =
+        watcher(Api::<PartialObjectMeta<Deployment>>::all(client), ours).default_backoff().boxed();
     while let Some(event) = events.next().await {
         if let Ok(Event::Apply(object) | Event::InitApply(object)) = event {
             applied.lock().expect("nobody panics").extend(object.metadata.namespace);
