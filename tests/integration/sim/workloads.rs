@@ -93,6 +93,11 @@ async fn a_deployment_comes_up_rolls_to_a_new_template_and_leaves_nothing_behind
     })
     .await;
 
+    for (count, expected) in [(0, &[][..]), (2, &["Running ready web:2"; 2][..])] {
+        apply::<Deployment>(&client, workload("Deployment", "web", count, "web:2", "1")).await;
+        pods_are(&client, "web", expected).await;
+    }
+
     deployments.delete("web", &DeleteParams::background()).await.unwrap();
     pods_are(&client, "web", &[]).await;
 }

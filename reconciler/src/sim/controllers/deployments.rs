@@ -103,7 +103,7 @@ fn roll(state: &mut State, deployment: &Object, current: &str) {
 
     // Old pods that are not available may go at once; available ones only above the minimum.
     let available = |set: &Object| count(&set.value, "/status/availableReplicas").min(asked(set));
-    let minimum = desired - unavailable;
+    let minimum = desired.saturating_sub(unavailable);
     let all: u64 = available(&new) + old.iter().map(|(_, set)| available(set)).sum::<u64>();
     let mut spare = all.saturating_sub(minimum);
     for (key, set) in &old {
