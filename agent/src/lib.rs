@@ -20,6 +20,7 @@ mod repository;
 mod disk;
 
 mod connection;
+mod lease;
 mod uplink;
 
 mod metrics;

@@ -32,6 +32,7 @@ use crate::sync::{Shared, pass};
 use crate::uplink::Uplink;
 
 mod connect;
+mod leases;
 mod release;
 mod report;
 mod watching;
@@ -119,6 +120,10 @@ struct Agent {
     look_until: Instant,
     /// Kinds of ours that the agent may not watch, and what refuses it.
     unwatched: BTreeMap<String, String>,
+    /// Whether a lead vouches for what runs by a lease; absent for some seconds after the start.
+    lease: watch::Receiver<Option<bool>>,
+    /// Something of the release runs by one.
+    leased: bool,
     /// What the agent's own namespace last said about reconciling at once.
     asked: Option<String>,
 
@@ -159,6 +164,8 @@ impl Agent {
         Self {
             repository: Repository::start(source, disk.clone(), kept),
             config,
+            lease: uplink.lease().held(),
+            leased: false,
             uplink,
             cluster,
             disk,
@@ -230,6 +237,7 @@ impl Agent {
                 }
                 Some(seen) = home_inbox.recv() => self.observe_home(seen),
                 ended = doing(&mut self.syncing) => self.synced(ended),
+                Ok(()) = self.lease.changed() => self.lease_changed(),
                 () = done.notified() => self.report_within(Duration::ZERO),
                 () = sleep_until(wake) => woken = false,
             }
@@ -243,7 +251,7 @@ impl Agent {
     fn next_wake(&self) -> Instant {
         let look = (!self.unlisted.is_empty()).then_some(self.look_until);
         let fetch = self.fetching.is_none().then_some(self.fetch_at);
-        let sync = self.sync_at.filter(|_| self.syncing.is_none());
+        let sync = self.sync_at.filter(|_| self.syncing.is_none() && self.knows_leases());
         let wakes = [self.report_at, sync, look, fetch, self.quiet_at];
         wakes.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + RETRY_MAX)
     }
@@ -271,7 +279,8 @@ impl Agent {
             self.quiet_at = None;
             give_back();
         }
-        if self.syncing.is_none() && self.unlisted.is_empty() && self.sync_at.is_some_and(|at| now >= at) {
+        let ready = self.unlisted.is_empty() && self.knows_leases();
+        if self.syncing.is_none() && ready && self.sync_at.is_some_and(|at| now >= at) {
             self.sync_at = None;
             self.syncing = Some(Box::pin(pass(self.shared.clone(), self.cluster.clone(), self.done.clone())));
         }

@@ -1,7 +1,7 @@
 //! The line to the leads: a long poll that brings hints of new releases, and reports, of which only the newest counts.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use qonnect_schema::api::{
     Grant, Heartbeat, Neighbours, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
 use qonnect_schema::documents::release::Mark;
+use qonnect_schema::layout::LEASE;
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
@@ -19,10 +20,13 @@ use url::Url;
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::lease::{self, Lease};
 use crate::repository::LIMITS;
 
 /// Until a lead says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// However seldom a lead wants to hear of it.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
 /// On top of the time that a lead may hold a long poll.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A lead that takes longer to hand a release on is itself waiting for git.
@@ -58,6 +62,11 @@ pub(crate) struct Uplink {
     hints: watch::Sender<Option<ReleaseHint>>,
     /// When a lead last answered.
     heard: Mutex<Option<Instant>>,
+    /// A lead answers: whoever waits before the next attempt need not.
+    answered: Notify,
+    /// Something of the release runs by a lease.
+    leased: AtomicBool,
+    lease: Lease,
 }
 
 impl Uplink {
@@ -75,11 +84,35 @@ impl Uplink {
             filled: Notify::new(),
             hints: watch::Sender::new(None),
             heard: Mutex::new(None),
+            answered: Notify::new(),
+            leased: AtomicBool::new(false),
+            lease: Lease::new(),
         }))
     }
 
     pub(crate) fn hints(&self) -> watch::Receiver<Option<ReleaseHint>> {
         self.hints.subscribe()
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Whether a lead is to vouch for something.
+    pub(crate) fn needs_lease(&self, leased: bool) {
+        if !self.leased.swap(leased, Ordering::Relaxed) && leased {
+            // What is asked now did not ask for it.
+            self.renamed.notify_one();
+        }
+    }
+
+    fn leased(&self) -> bool {
+        self.leased.load(Ordering::Relaxed)
+    }
+
+    /// How long a lead may wait with its answer: who needs a lease soon, as after a lead that hung, has no time.
+    fn patience(&self, interval: Duration) -> Duration {
+        if self.leased() && self.lease.is_ending() { Duration::ZERO } else { interval }
     }
 
     /// Hands over the newest state; it is sent as soon as the one before is acknowledged.
@@ -110,9 +143,10 @@ impl Uplink {
     /// Runs until it is dropped.
     pub(crate) async fn run(self: Arc<Self>) {
         if self.leads.is_empty() {
-            return;
+            // Nobody ever vouches for anything.
+            return self.lease.run().await;
         }
-        futures::join!(self.listen(), self.tell());
+        futures::join!(self.listen(), self.tell(), self.lease.run());
     }
 
     /// Registers, then hangs on the long poll; every answer may bring the hint of a release.
@@ -127,7 +161,7 @@ impl Uplink {
             let beat = registered.as_ref() == Some(&current);
             let call = async {
                 match beat {
-                    true => self.heartbeat(interval).await,
+                    true => self.heartbeat(self.patience(interval)).await,
                     false => self.put("registration", &current).await,
                 }
             };
@@ -147,7 +181,8 @@ impl Uplink {
                         self.filled.notify_one();
                     }
                     registered = (!grant.register).then_some(current);
-                    interval = Duration::from_millis(grant.heartbeat_ms.clamp(200, 60_000));
+                    let longest = if self.leased() { LEASE / 6 } else { HEARTBEAT_MAX };
+                    interval = Duration::from_millis(grant.heartbeat_ms.max(200)).min(longest);
                     let news = self.take_hint(grant.release);
                     let since = if grant.register { registered_at } else { beat.then_some(start) };
                     if !news && let Some(since) = since {
@@ -158,9 +193,17 @@ impl Uplink {
                     if !std::mem::replace(&mut silent, true) {
                         warn!(%error, "lead lost, will retry");
                     }
-                    tokio::time::sleep(backoff.failed()).await;
+                    self.wait(backoff.failed()).await;
                 }
             }
+        }
+    }
+
+    /// Before the next attempt. A cluster whose reports arrive must not count as lost since its heartbeats wait.
+    async fn wait(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.answered.notified() => {}
         }
     }
 
@@ -203,7 +246,7 @@ impl Uplink {
                         if !std::mem::replace(&mut failing, true) {
                             warn!(%error, seq = report.seq, "report not delivered, will retry with the newest");
                         }
-                        tokio::time::sleep(backoff.failed()).await;
+                        self.wait(backoff.failed()).await;
                     }
                 }
             }
@@ -215,11 +258,17 @@ impl Uplink {
         let body = {
             let seen = lock(&self.seen);
             let digest = (!seen.digest.is_empty()).then(|| seen.digest.clone());
-            Heartbeat { incarnation, digest, generation: seen.generation }
+            let leased = self.leased();
+            Heartbeat { incarnation, digest, generation: seen.generation, leased }
         };
         let path = format!("heartbeat?wait={}ms", wait.as_millis());
-        self.call(&path, |url| self.connection.client().post(url).json(&body).timeout(wait + ANSWER_TIMEOUT))
-            .await
+        let asked = lease::now();
+        let post = |url| self.connection.client().post(url).json(&body).timeout(wait + ANSWER_TIMEOUT);
+        let grant: Grant = self.call(&path, post).await?;
+        if let Some(lasts) = grant.lease_ms {
+            self.lease.granted(asked, Duration::from_millis(lasts));
+        }
+        Ok(grant)
     }
 
     /// The files of a release that a lead has named, if one hands them on. Git has them all the same.
@@ -271,7 +320,10 @@ impl Uplink {
         };
         let answer = answer.await;
         match &answer {
-            Ok(_) => *lock(&self.heard) = Some(Instant::now()),
+            Ok(_) => {
+                *lock(&self.heard) = Some(Instant::now());
+                self.answered.notify_waiters();
+            }
             // Several calls may fail at once; only the first of them turns.
             Err(_) => drop(self.current.compare_exchange(
                 current,

@@ -63,6 +63,9 @@ pub struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     pub generation: u64,
+    /// Something there runs only while a lead vouches for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leased: bool,
 }
 
 /// What a lead answers to an agent.
@@ -81,6 +84,9 @@ pub struct Grant {
     /// The release that this cluster should run; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseHint>,
+    /// How long what asked for it may run, counted from the moment of asking; absent: it shall end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
 }
 
 /// Enough to know that nothing needs to be fetched.

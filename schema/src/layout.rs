@@ -1,5 +1,7 @@
 //! Where things lie in the repository, and the digest of a cluster's folder.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 /// On the spec branch.
@@ -67,6 +69,12 @@ pub mod label {
 
 /// How an object says that it must not run twice: its agent reports it as gone only when its pods are.
 pub const RUNS_ONCE: (&str, &str) = ("qonnect.io/strategy", "recreate");
+
+/// How an object says that it runs only while a lead vouches for it.
+pub const LEASED: (&str, &str) = ("qonnect.io/on-lost", "afterLease");
+
+/// How long what is [`LEASED`] may run after its agent has asked, if a lead says yes.
+pub const LEASE: Duration = Duration::from_secs(30);
 
 /// How an object says how long it may take to be Ready, such as `5m`; later it counts as Stalled.
 pub const READY_WITHIN: &str = "qonnect.io/ready-within";

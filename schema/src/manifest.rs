@@ -39,6 +39,21 @@ impl ObjectId {
             name: text("/metadata/name")?.into(),
         })
     }
+
+    /// Whether `spec.replicas` says how many pods it runs.
+    pub fn has_replicas(&self) -> bool {
+        self.group == "apps" && matches!(&*self.kind, "Deployment" | "StatefulSet" | "ReplicaSet")
+    }
+
+    /// Of the kinds that Kubernetes itself turns into pods.
+    pub fn runs_pods(&self) -> bool {
+        match &*self.group {
+            "" => matches!(&*self.kind, "Pod" | "ReplicationController"),
+            "apps" => self.has_replicas() || self.kind == "DaemonSet",
+            "batch" => matches!(&*self.kind, "Job" | "CronJob"),
+            _ => false,
+        }
+    }
 }
 
 /// `Deployment.apps bookinfo/reviews-v1`.

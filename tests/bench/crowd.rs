@@ -77,7 +77,8 @@ async fn crowd(agents: usize) -> (f64, f64) {
 
 /// As an agent does: it waits at the lead for news, as long as it was told to, and asks again.
 async fn live(http: Client, url: String, beats: Arc<AtomicU64>) {
-    let (mut wait, mut heartbeat) = (1, Heartbeat { incarnation: 1, digest: None, generation: 0 });
+    let (mut wait, mut heartbeat) =
+        (1, Heartbeat { incarnation: 1, digest: None, generation: 0, leased: false });
     loop {
         let asked = http.post(format!("{url}?wait={wait}ms")).json(&heartbeat).timeout(PATIENCE);
         let answer = asked.send().await.expect("the lead answers");

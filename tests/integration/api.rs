@@ -79,7 +79,7 @@ impl Lead {
 
     async fn heartbeat(&self, cluster: &str, generation: u64, wait: &str) -> Result<Grant, Error> {
         let digest = (generation > 0).then(|| format!("sha256:{generation}"));
-        let heartbeat = Heartbeat { incarnation: 1, digest, generation };
+        let heartbeat = Heartbeat { incarnation: 1, digest, generation, leased: false };
         let path = format!("/v1alpha1/clusters/{cluster}/heartbeat?wait={wait}");
         self.client.call(Method::POST, &path, &heartbeat).await
     }

@@ -144,7 +144,7 @@ async fn a_cluster_that_speaks_to_a_follower_stays_alive() {
     }
     // One goes on to speak, to the follower alone; the other falls silent.
     wait_for("the silent one to be lost", PATIENCE, async || {
-        let heartbeat = Heartbeat { incarnation: 1, digest: None, generation: 0 };
+        let heartbeat = Heartbeat { incarnation: 1, digest: None, generation: 0, leased: false };
         let path = "/v1alpha1/clusters/fog-cost/heartbeat";
         client.call::<_, Grant>(Method::POST, path, &heartbeat).await.map_err(|error| error.to_string())?;
         let path = "/v1alpha1/snapshot?consistency=linearizable";

@@ -14,6 +14,7 @@ mod hanging;
 mod kind_clusters;
 mod lead;
 mod leaders;
+mod leases;
 mod multicluster;
 mod partitions;
 mod recovery;

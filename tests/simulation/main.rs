@@ -37,6 +37,8 @@ struct Run {
     faults: BTreeMap<Fault, usize>,
     broken: Vec<String>,
     story: String,
+    /// How often something began elsewhere after its lease had ended.
+    after_lease: usize,
 }
 
 fn run(seed: u64) -> Run {
@@ -48,7 +50,8 @@ fn run(seed: u64) -> Run {
         Some(format!("{name}: {why}"))
     });
     let broken: Vec<_> = broken.collect();
-    Run { seed, story: world.story(), broken, faults: world.faults }
+    let after_lease = world.beginnings.iter().filter(|begun| begun.after_lease).count();
+    Run { seed, story: world.story(), broken, faults: world.faults, after_lease }
 }
 
 #[test]
@@ -68,7 +71,8 @@ fn every_invariant_holds_through_faults_and_after_them() {
         runs.extend(other.join().unwrap());
         runs
     });
-    for Run { seed, faults, broken, story } in runs {
+    let after_lease: usize = runs.iter().map(|run| run.after_lease).sum();
+    for Run { seed, faults, broken, story, .. } in runs {
         let number: usize = faults.values().sum();
         assert!(number >= FAULTS_MIN, "seed {seed} met {number} faults only: {faults:?}");
         for (fault, times) in faults {
@@ -83,11 +87,12 @@ fn every_invariant_holds_through_faults_and_after_them() {
             failed.push(seed);
         }
     }
-    println!("{} seeds, faults that happened: {met:?}", seeds.len());
+    println!("{} seeds, faults that happened: {met:?}; {after_lease} began after a lease", seeds.len());
     assert!(failed.is_empty(), "seeds that failed: {failed:?}");
     if seeds.len() > 1 {
         let missing: Vec<_> = Fault::ALL.iter().filter(|fault| !met.contains_key(fault)).collect();
         assert!(missing.is_empty(), "faults that never happened: {missing:?}");
+        assert!(after_lease > 0, "nothing began elsewhere after a lease");
     }
 }
 

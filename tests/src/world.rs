@@ -166,17 +166,26 @@ impl World {
 
     /// Starts the agent of a cluster, which it reaches by this kubeconfig.
     pub fn start_agent(&mut self, cluster: &str, kubeconfig: &Path) {
+        let command = self.agent(cluster, kubeconfig, &self.url(), self.host.url());
+        self.launch_agent(cluster, command);
+    }
+
+    /// The agent of a cluster, which finds everybody else at these addresses.
+    pub fn agent(&self, cluster: &str, kubeconfig: &Path, lead: &str, repository: &str) -> Command {
         let name = format!("agent-{cluster}");
         let mut config = json!({
-            "cluster": cluster, "data": self.folder.join(&name), "leads": [self.url()],
-            "repository": {"url": self.host.url(), "branch": DEPLOY},
+            "cluster": cluster, "data": self.folder.join(&name), "leads": [lead],
+            "repository": {"url": repository, "branch": DEPLOY},
             "kubeconfig": kubeconfig,
         });
         if let Some(trust) = &self.trust {
             config["repository"]["signers"] = json!({"allowed": trust.leads});
         }
-        let file = self.folder.join(format!("{name}.yaml"));
-        let agent = self.launch(&name, configured(programs::agent(), &[], &file, &config));
+        configured(programs::agent(), &[], &self.folder.join(format!("{name}.yaml")), &config)
+    }
+
+    pub fn launch_agent(&mut self, cluster: &str, command: Command) {
+        let agent = self.launch(&format!("agent-{cluster}"), command);
         self.agents.insert(cluster.into(), agent);
     }
 

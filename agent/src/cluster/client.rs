@@ -94,8 +94,8 @@ impl Cluster {
     }
 
     pub(super) async fn patch(&self, served: &Served, apply: &Apply) -> Result<Value, Problem> {
-        let Apply { desired, repair, previous, .. } = apply;
-        let force = repair.is_some() || conflict::is_forced(&desired.object());
+        let Apply { desired, repair, previous, stops, .. } = apply;
+        let force = *stops || repair.is_some() || conflict::is_forced(&desired.object());
         match self.server_side_apply(served, &desired.id, &desired.body, force).await {
             Err(kube::Error::Api(status)) if status.code == 409 && !force => {
                 let conflicts = conflicts(&status);

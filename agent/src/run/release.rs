@@ -105,7 +105,13 @@ impl Agent {
         self.syncing = None;
         self.blocked = None;
         self.sync_backoff.succeeded();
-        self.shared.state().adopt(release);
+        let leased = {
+            let mut state = self.shared.state();
+            state.adopt(release);
+            state.is_leased()
+        };
+        self.leased = leased;
+        self.uplink.needs_lease(leased);
         self.sync_at = Some(Instant::now());
     }
 }

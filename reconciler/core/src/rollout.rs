@@ -27,9 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use qonnect_schema::SnapshotSpec;
 use qonnect_schema::api::ReleaseHint;
-use qonnect_schema::documents::application::Component;
+use qonnect_schema::documents::application::{Component, OnLost};
 use qonnect_schema::documents::placement::{ComponentPlacement, Move, MovePhase};
-use qonnect_schema::documents::snapshot::{Brake, ClusterStatus, Health};
+use qonnect_schema::documents::snapshot::{Brake, ClusterState, ClusterStatus, Health};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use sha2::{Digest, Sha256};
 
@@ -177,6 +177,12 @@ impl World<'_> {
     fn lost(&self, cluster: &str) -> bool {
         self.fenced(cluster)
             || self.snapshot.clusters.get(cluster).is_some_and(|state| state.status == ClusterStatus::Lost)
+    }
+
+    /// It was there by a lease, which has ended.
+    fn expired(&self, cluster: &str, component: &Component) -> bool {
+        let lost = |state: &ClusterState| state.status == ClusterStatus::Lost && state.expired;
+        component.on_lost == OnLost::AfterLease && self.snapshot.clusters.get(cluster).is_some_and(lost)
     }
 
     /// Nothing runs there, as far as people can tell.

@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use qonnect_core::knowledge::{Answer, Change};
 use qonnect_schema::api::{Grant, Heartbeat, Neighbours, Registration, ReleaseFolder, ReleaseHint, Report};
+use qonnect_schema::layout::LEASE;
 use qonnect_schema::units::Span;
 use serde::Deserialize;
 
@@ -63,7 +64,8 @@ pub(super) async fn heartbeat(
         // Either way the answer says what counts now.
         tokio::time::timeout(wait, told).await.ok();
     }
-    Ok(Json(shared.grant(&cluster, !knows)))
+    let lease_ms = if knows && heartbeat.leased { shared.vouch(&cluster).await } else { None };
+    Ok(Json(Grant { lease_ms, ..shared.grant(&cluster, !knows) }))
 }
 
 /// What git would give, at the price of one exchange with it for all agents together.
@@ -153,7 +155,16 @@ impl Shared {
             register,
             repeat: false,
             release: knowledge.releases.get(cluster).cloned(),
+            lease_ms: None,
         }
+    }
+
+    /// Milliseconds from the moment of asking, which lies before this.
+    async fn vouch(&self, cluster: &str) -> Option<u64> {
+        // A lead that was deposed meanwhile, or knows less than the others, must not vouch for anything.
+        self.parts.consensus.linearizable().await.ok()?;
+        let lease = u64::try_from(LEASE.as_millis()).ok();
+        lease.filter(|_| self.knowledge().vouches_for(cluster))
     }
 }
 

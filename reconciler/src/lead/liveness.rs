@@ -91,8 +91,8 @@ impl Liveness {
             if led.replace(now) != Some(now) {
                 *self.state() = liveness::Liveness::lead(self.started.elapsed(), &lease, &knowledge.clusters);
             }
-            let terms = Terms::new(&lease, &fleet.fleet.failover, &knowledge);
-            let Edges { brake, status } = self.state().tick(self.started.elapsed(), TICK, &terms);
+            let terms = Terms::new(&lease, &fleet, &knowledge);
+            let Edges { brake, status, expired } = self.state().tick(self.started.elapsed(), TICK, &terms);
             if let Some(clusters) = brake {
                 match clusters.is_empty() {
                     true => tracing::info!("enough clusters answer again, or are gone: the brake is off"),
@@ -105,6 +105,10 @@ impl Liveness {
             if !status.is_empty() {
                 tracing::info!(clusters = ?status, "the status of clusters has changed");
                 log(&consensus, now, Change::Status { clusters: status }).await;
+            }
+            if !expired.is_empty() {
+                tracing::warn!(clusters = ?expired, "what runs by a lease has ended there");
+                log(&consensus, now, Change::Expired { clusters: expired }).await;
             }
             let gone = gone(&fleet, &knowledge.clusters);
             if !gone.is_empty() {

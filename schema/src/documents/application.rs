@@ -120,6 +120,9 @@ pub struct Component {
     /// How it moves from one cluster to another.
     #[serde(default, skip_serializing_if = "MoveStrategy::is_default")]
     pub strategy: MoveStrategy,
+    /// With `strategy: recreate`: what happens to it on a cluster that is lost.
+    #[serde(default, skip_serializing_if = "OnLost::is_default")]
+    pub on_lost: OnLost,
     /// With `strategy: recreate`: on how many of its clusters it must be Ready before it may leave another one, unless
     /// that is lost or it has failed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,6 +197,24 @@ pub enum MoveStrategy {
 }
 
 impl MoveStrategy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What must not run twice, and nobody knows whether it still runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLost {
+    /// It stays assigned until its cluster returns, or a person says that nothing runs there.
+    #[default]
+    Stay,
+    /// Its agent scales it to zero when no lead has vouched for it for half a minute, and only then is it placed
+    /// elsewhere. That holds as long as the agent and the API server of that cluster are alive.
+    AfterLease,
+}
+
+impl OnLost {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

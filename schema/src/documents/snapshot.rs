@@ -64,6 +64,9 @@ pub struct ClusterState {
     /// When it last reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<Timestamp>,
+    /// It was lost for so long that what runs there by a lease has ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
     /// Which start of its agent speaks, and which of its reports is the newest.
     pub incarnation: u64,
     pub seq: u64,

@@ -103,8 +103,7 @@ pub(super) fn too_few(component: &Component, manifests: &[Manifest]) -> Option<(
     };
     let counts = manifests.iter().filter_map(|manifest| {
         let id = ObjectId::of(&manifest.object)?;
-        let divided = id.group == "apps" && matches!(&*id.kind, "Deployment" | "StatefulSet" | "ReplicaSet");
-        divided.then(|| {
+        id.has_replicas().then(|| {
             manifest.object.pointer("/spec/replicas").and_then(serde_json::Value::as_u64).unwrap_or(1)
         })
     });

@@ -10,9 +10,9 @@ use super::fleet::Declared;
 use super::places::{below, is_yaml};
 use super::words::{did_you_mean, quoted};
 use super::{division, document, objects};
-use crate::documents::application::{Application, Component, Expose};
+use crate::documents::application::{Application, Component, Expose, MoveStrategy, OnLost};
 use crate::layout;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ObjectId};
 use crate::tree::{Entry, Tree};
 use crate::yaml::{self, Dialect, Limits};
 
@@ -79,11 +79,34 @@ impl<'a> Manifests<'a> {
         if let Some(expose) = &component.expose {
             self.expose(index, expose, manifests);
         }
+        if component.on_lost == OnLost::AfterLease {
+            self.leased(index, component, manifests);
+        }
         if let Some((wanted, there)) = division::too_few(component, manifests) {
             let message = format!("{wanted} clusters, but {there} replicas in its manifests");
             let help = Some("give each workload at least one replica for each cluster");
             let field = if component.replicas.is_some() { "replicas" } else { "spread" };
             self.error("too-few-replicas", format!("/spec/components/{index}/{field}"), message, help);
+        }
+    }
+
+    /// What runs by a lease is ended by scaling it to zero.
+    fn leased(&mut self, index: usize, component: &Component, manifests: &[Manifest]) {
+        let at = format!("/spec/components/{index}/onLost");
+        if component.strategy != MoveStrategy::Recreate {
+            let message = "only what must not run twice ends with its lease".to_owned();
+            self.error(
+                "contradiction",
+                at.clone(),
+                message,
+                Some("add `strategy: recreate`, or leave `onLost` out"),
+            );
+        }
+        let ids = manifests.iter().filter_map(|manifest| ObjectId::of(&manifest.object));
+        if let Some(id) = ids.into_iter().find(|id| id.runs_pods() && !id.has_replicas()) {
+            let message = format!("{id} cannot be scaled to zero");
+            let help = Some("use a Deployment or a StatefulSet, or leave `onLost` out");
+            self.error("not-scalable", at, message, help);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use qonnect_schema::Epoch;
@@ -37,6 +37,8 @@ struct Shared {
     registration: Mutex<Option<Registration>>,
     neighbours: Mutex<Neighbours>,
     heartbeat_ms: AtomicU64,
+    /// For how long it vouches for what runs by a lease.
+    lease: Mutex<Option<Duration>>,
 }
 
 impl Lead {
@@ -82,6 +84,11 @@ impl Lead {
     /// Loses what it knows of the nodes.
     pub(super) fn forget_nodes(&self) {
         self.shared.forgetful.store(true, Ordering::Relaxed);
+    }
+
+    /// For so long each time from now on, or not at all.
+    pub(super) fn vouch(&self, lease: Option<Duration>) {
+        *self.shared.lease.lock().unwrap() = lease;
     }
 
     pub(super) fn registration(&self) -> Option<Registration> {
@@ -132,6 +139,7 @@ impl Shared {
             heartbeat_ms: self.heartbeat_ms.load(Ordering::Relaxed),
             register: false,
             repeat: false,
+            lease_ms: None,
             release: self.hint.borrow().clone(),
         })
     }
@@ -142,7 +150,13 @@ async fn register(State(shared): State<Arc<Shared>>, Json(registration): Json<Re
     shared.grant()
 }
 
-async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Heartbeat>) -> Json<Grant> {
+async fn heartbeat(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Json(heartbeat): Json<Heartbeat>,
+) -> Json<Grant> {
+    let longest = shared.heartbeat_ms.load(Ordering::Relaxed);
+    let asked = uri.query().and_then(|query| query.strip_prefix("wait=")?.strip_suffix("ms")?.parse().ok());
     let differs = |hint: &Option<ReleaseHint>| {
         hint.as_ref().is_some_and(|hint| {
             hint.generation != heartbeat.generation || Some(&hint.digest) != heartbeat.digest.as_ref()
@@ -150,10 +164,10 @@ async fn heartbeat(State(shared): State<Arc<Shared>>, Json(heartbeat): Json<Hear
     };
     let mut hints = shared.hint.subscribe();
     let wait = hints.wait_for(differs);
-    drop(
-        tokio::time::timeout(Duration::from_millis(shared.heartbeat_ms.load(Ordering::Relaxed)), wait).await,
-    );
-    shared.grant()
+    drop(tokio::time::timeout(Duration::from_millis(longest.min(asked.unwrap())), wait).await);
+    let lease = heartbeat.leased.then(|| *shared.lease.lock().unwrap()).flatten();
+    let Json(grant) = shared.grant();
+    Json(Grant { lease_ms: lease.map(|lease| lease.as_millis() as u64), ..grant })
 }
 
 async fn report(State(shared): State<Arc<Shared>>, Json(mut report): Json<Report>) -> Json<Grant> {

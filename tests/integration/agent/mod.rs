@@ -12,6 +12,7 @@ mod signatures;
 mod table;
 
 mod lead;
+mod leases;
 mod world;
 
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};

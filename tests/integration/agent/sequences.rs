@@ -10,6 +10,7 @@ use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::wait::wait_for;
 use serde_json::{Value, json};
 
+use super::leases::what_runs_by_a_lease_runs_while_a_lead_vouches_for_it;
 use super::world::{CONFIG_MAP, DEFINITION, DEPLOYMENT, NAMESPACE, World, config_map, deployment};
 use super::{merge, wanted};
 
@@ -31,6 +32,7 @@ async fn an_operator_can_trust_it_step_by_step() {
     what_is_suspended_is_left_alone_until_it_is_resumed(&mut world).await;
     a_definition_and_its_resource_come_and_go_together(&mut world).await;
     a_thousand_objects_survive_a_restart_of_the_api_server(&mut world).await;
+    what_runs_by_a_lease_runs_while_a_lead_vouches_for_it(&mut world).await;
     a_configuration_is_not_widened_by_a_release(&mut world).await;
 }
 

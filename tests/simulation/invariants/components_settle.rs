@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::world::World;
+use crate::world::agent::runs;
 
 pub(crate) fn check(world: &World) -> Result<(), String> {
     let knowledge = &world.group.knowledge;
@@ -33,6 +34,9 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
     let mut found = BTreeSet::new();
     for agent in &world.agents {
         let deployments = agent.objects.iter().filter(|(id, _)| id.kind == "Deployment");
+        if let Some((id, _)) = deployments.clone().find(|(_, object)| !runs(object)) {
+            return Err(format!("{id} on {} is at zero", agent.cluster));
+        }
         found.extend(
             deployments.map(|(id, _)| (agent.cluster.clone(), id.namespace.clone(), id.name.clone())),
         );

@@ -15,20 +15,23 @@ use qonnect_schema::units::{Bytes, Cpu};
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::lease::Lease;
 use super::reads::{Operation, Outcome, number};
 use super::{Call, Ms, World};
 
 const BEAT_MS: Ms = 5_000;
 const SYNC_MS: Ms = 2_000;
 
-/// An object that was not there before.
+/// An object that was not there before, or was at zero.
 #[derive(Debug)]
 pub(crate) struct Beginning {
     pub(crate) at: Ms,
     pub(crate) cluster: String,
     pub(crate) id: ObjectId,
-    /// All clusters that had it then, this one included.
+    /// All clusters that ran it then, this one included.
     pub(crate) on: Vec<String>,
+    /// Another one held it at zero, since its lease had ended.
+    pub(crate) after_lease: bool,
     /// The leads had forgotten everything before.
     pub(crate) rebuilt: bool,
 }
@@ -36,8 +39,9 @@ pub(crate) struct Beginning {
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) cluster: String,
-    runs: bool,
-    state: State,
+    pub(super) runs: bool,
+    pub(super) state: State,
+    pub(super) lease: Lease,
     /// On its disk.
     pub(crate) mark: Mark,
     commit: String,
@@ -97,9 +101,10 @@ impl World {
         agent.commit.clear();
         self.after(10, Call::Beat(number));
         self.after(20, Call::Sync(number));
+        self.begin_lease(number);
     }
 
-    fn is_connected(&self, number: usize) -> bool {
+    pub(super) fn is_connected(&self, number: usize) -> bool {
         let agent = &self.agents[number];
         agent.runs && agent.cut_off_until <= self.now
     }
@@ -114,6 +119,7 @@ impl World {
             let cluster = self.agents[number].cluster.clone();
             self.heard(&cluster);
             self.after(5, Call::Report(number));
+            self.ask_for_lease(number);
         }
     }
 
@@ -126,6 +132,13 @@ impl World {
         self.after(pause, Call::Sync(number));
         if self.is_connected(number) && self.git.hangs_until <= self.now {
             self.pull(number);
+        }
+        self.carry_out_release(number);
+    }
+
+    pub(super) fn carry_out_release(&mut self, number: usize) {
+        if !self.agents[number].knows_leases() {
+            return;
         }
         self.apply(number);
         self.prune(number);
@@ -187,7 +200,9 @@ impl World {
             let object = live(apply.desired.object(), agent.version);
             agent.state.applied(apply, &object, now);
             let id = apply.desired.id.clone();
-            if agent.objects.insert(id.clone(), object).is_none() {
+            let begins = runs(&object);
+            let before = agent.objects.insert(id.clone(), object);
+            if begins && !before.is_some_and(|before| runs(&before)) {
                 self.begins(number, id);
             }
         }
@@ -195,11 +210,14 @@ impl World {
 
     /// Looks whether it runs elsewhere, too.
     fn begins(&mut self, number: usize, id: ObjectId) {
-        let runs = |agent: &&Agent| agent.objects.contains_key(&id);
-        let on: Vec<_> = self.agents.iter().filter(runs).map(|agent| agent.cluster.clone()).collect();
+        let held: Vec<_> =
+            self.agents.iter().filter_map(|agent| Some((&agent.cluster, agent.objects.get(&id)?))).collect();
+        let running = held.iter().filter(|(_, object)| runs(object));
+        let on: Vec<_> = running.map(|(cluster, _)| (*cluster).clone()).collect();
+        let after_lease = on.len() < held.len();
         let cluster = self.agents[number].cluster.clone();
         let rebuilt = self.group.rebuilt.is_some();
-        self.beginnings.push(Beginning { at: self.now, cluster, id, on, rebuilt });
+        self.beginnings.push(Beginning { at: self.now, cluster, id, on, after_lease, rebuilt });
     }
 
     fn prune(&mut self, number: usize) {
@@ -293,14 +311,20 @@ impl World {
     }
 }
 
+/// Whether pods come of it, if it is of a kind that has any.
+pub(crate) fn runs(object: &Value) -> bool {
+    object["spec"]["replicas"] != 0
+}
+
 /// As an API server and its controllers leave it.
 fn live(mut object: Value, version: u64) -> Value {
     object["metadata"]["resourceVersion"] = version.to_string().into();
     object["metadata"]["generation"] = 1.into();
     if object["kind"] == "Deployment" {
+        let count = object["spec"]["replicas"].clone();
         object["status"] = json!({
-            "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-            "conditions": [{"type": "Available", "status": "True"}],
+            "observedGeneration": 1, "replicas": count, "updatedReplicas": count, "readyReplicas": count,
+            "availableReplicas": count, "conditions": [{"type": "Available", "status": "True"}],
         });
     }
     if object["kind"] == "Namespace" {

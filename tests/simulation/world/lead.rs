@@ -284,7 +284,7 @@ impl World {
         }
         let edges = match (&lead.revision, lead.leadership) {
             (Some(revision), Some(_)) => {
-                let terms = Terms::new(&revision.fleet.lease, &revision.fleet.failover, &lead.knowledge);
+                let terms = Terms::new(&revision.fleet.lease, revision, &lead.knowledge);
                 lead.liveness.tick(now, Duration::from_millis(TICK_MS), &terms)
             }
             _ => Edges::default(),
@@ -295,6 +295,9 @@ impl World {
                 self.propose(number, Change::Brake { clusters });
             }
             self.propose(number, Change::Status { clusters: edges.status });
+            if !edges.expired.is_empty() {
+                self.propose(number, Change::Expired { clusters: edges.expired });
+            }
         }
         self.after(TICK_MS, Call::Silence(number));
     }

@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use qonnect_core::lead::Event;
 use qonnect_schema::Epoch;
 
-mod agent;
+pub(crate) mod agent;
 pub(crate) mod faults;
 pub(crate) mod git;
 mod group;
 mod lead;
+mod lease;
 pub(crate) mod reads;
 mod spec;
 mod work;
@@ -30,10 +31,14 @@ pub(crate) type Ms = u64;
 pub(crate) const LEADS: usize = 3;
 
 /// Long enough for a cluster to be lost, re-placed and found again.
-const FAULTS_UNTIL: Ms = 120_000;
+const FAULTS_MS: Ms = 120_000;
+
+/// Once in so many seeds what must not run twice runs by a lease, and faults go on until some have ended.
+const LEASED_ONCE_IN: u64 = 10;
+const FAULTS_OF_LEASES_MS: Ms = 500_000;
 
 /// After the last fault: the longest deadline of an exchange, of a lease and of a backoff, one after the other.
-const HEALED_BY: Ms = FAULTS_UNTIL + 150_000;
+const HEALING_MS: Ms = 150_000;
 
 /// A call at a moment.
 #[derive(Debug)]
@@ -77,6 +82,17 @@ enum Call {
     Election,
     Start(usize),
     Beat(usize),
+    /// A lead considers whether it vouches for what an agent runs, and the answer reaches the agent.
+    Vouch {
+        agent: usize,
+        asked: Ms,
+    },
+    Vouched {
+        agent: usize,
+        asked: Ms,
+    },
+    /// An agent looks at the clock.
+    Look(usize),
     Sync(usize),
     Report(usize),
     StartAgent(usize),
@@ -93,6 +109,8 @@ enum Call {
 
 pub(crate) struct World {
     pub(crate) now: Ms,
+    /// What must not run twice runs by a lease.
+    leased: bool,
     rng: Rng,
     calls: BTreeMap<(Ms, u64), Call>,
     number: u64,
@@ -109,13 +127,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        let leased = seed % LEASED_ONCE_IN == LEASED_ONCE_IN - 1;
         let mut world = Self {
             now: 0,
+            leased,
             rng: Rng::with_seed(seed),
             calls: BTreeMap::new(),
             number: 0,
             git: Git::default(),
-            spec: Spec::new(),
+            spec: Spec::new(leased),
             group: Group::new(seed),
             leads: (0..LEADS).map(|_| Lead::default()).collect(),
             agents: spec::CLUSTERS.iter().map(|name| Agent::new(name)).collect(),
@@ -138,17 +158,21 @@ impl World {
     }
 
     pub(crate) fn live_through_faults(&mut self) {
-        self.run_until(FAULTS_UNTIL);
+        self.run_until(self.faults_until());
     }
 
     /// No further fault begins; what began passes.
     pub(crate) fn heal(&mut self) {
         self.end_faults();
-        self.run_until(HEALED_BY);
+        self.run_until(self.faults_until() + HEALING_MS);
+    }
+
+    fn faults_until(&self) -> Ms {
+        if self.leased { FAULTS_OF_LEASES_MS } else { FAULTS_MS }
     }
 
     fn healing(&self) -> bool {
-        self.now >= FAULTS_UNTIL
+        self.now >= self.faults_until()
     }
 
     fn run_until(&mut self, end: Ms) {
@@ -187,6 +211,9 @@ impl World {
             Call::Election => self.election(),
             Call::Start(lead) => self.start_lead(lead),
             Call::Beat(agent) => self.beat(agent),
+            Call::Vouch { agent, asked } => self.vouch(agent, asked),
+            Call::Vouched { agent, asked } => self.vouched(agent, asked),
+            Call::Look(agent) => self.look_at_lease(agent),
             Call::Sync(agent) => self.sync(agent),
             Call::Report(agent) => self.report(agent),
             Call::StartAgent(agent) => self.start_agent(agent),

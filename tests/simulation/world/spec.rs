@@ -16,6 +16,7 @@ const APPLICATIONS: [&str; 2] = ["bank", "shop"];
 /// What people can change.
 #[derive(Debug, Clone)]
 struct Wishes {
+    leased: bool,
     applications: BTreeSet<&'static str>,
     /// Of the images, so to speak.
     version: u32,
@@ -33,8 +34,9 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(leased: bool) -> Self {
         let wishes = Wishes {
+            leased,
             applications: APPLICATIONS.into(),
             version: 1,
             prices: CLUSTERS.into_iter().zip([10, 12, 14]).collect(),
@@ -59,7 +61,8 @@ impl Spec {
 
     pub(super) fn change(&mut self, rng: &mut Rng) -> String {
         let wishes = &mut self.wishes;
-        let done = match rng.u32(0..4) {
+        // What was taken out and put back is new, and may run twice.
+        let done = match rng.u32(u32::from(wishes.leased)..4) {
             0 => {
                 let name = APPLICATIONS[rng.usize(..APPLICATIONS.len())];
                 let was = !wishes.applications.insert(name) && wishes.applications.remove(name);
@@ -126,8 +129,10 @@ fn tree(wishes: &Wishes) -> Tree {
         format!("apiVersion: qonnect.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
     };
     // Whatever moves, moves at once: then its cause stands just before it in the log.
-    let moves = "{moves: {residence: 0s, failbackAfter: 0s}}";
-    put("fleet.yaml".into(), document("Fleet", "fleet", moves.into()));
+    let moves = "moves: {residence: 0s, failbackAfter: 0s}";
+    // Lost long before what runs by a lease has ended.
+    let lease = if wishes.leased { ", lease: {heartbeat: 5s, suspectAfter: 8s, lostAfter: 12s}" } else { "" };
+    put("fleet.yaml".into(), document("Fleet", "fleet", format!("{{{moves}{lease}}}")));
     for cluster in CLUSTERS {
         let price = f64::from(wishes.prices[cluster]) / 10.0;
         let drain = if wishes.drained == Some(cluster) { ", drain: true" } else { "" };
@@ -138,9 +143,10 @@ fn tree(wishes: &Wishes) -> Tree {
     }
     for application in &wishes.applications {
         // The store must not run twice.
-        let components = "components: [{name: web, manifests: [web.yaml]}, {name: store, manifests: [store.yaml], \
-                          strategy: recreate}]";
-        let spec = format!("{{objectives: {{cost: 1.0}}, {components}}}");
+        let on_lost = if wishes.leased { ", onLost: afterLease" } else { "" };
+        let store = format!("{{name: store, manifests: [store.yaml], strategy: recreate{on_lost}}}");
+        let components = format!("[{{name: web, manifests: [web.yaml]}}, {store}]");
+        let spec = format!("{{objectives: {{cost: 1.0}}, components: {components}}}");
         put(format!("apps/{application}/application.yaml"), document("Application", application, spec));
         for component in ["web", "store"] {
             let text = deployment(component, wishes.version);

@@ -4,6 +4,7 @@
 //! ([`State::to_apply`], [`State::to_delete`]) and what to say ([`State::components`]). Times are milliseconds of a
 //! clock that never goes back.
 
+mod lease;
 mod patience;
 mod status;
 mod suspend;
@@ -54,6 +55,10 @@ pub struct State {
     deleting: BTreeMap<ObjectId, Going>,
     /// What the guard keeps.
     kept: Vec<String>,
+    /// A lead vouches for what runs by a lease.
+    vouched: bool,
+    /// What is at zero since nobody does, as the release has it.
+    stopped: BTreeMap<ObjectId, Desired>,
     /// What a list that is under way has shown so far, by group and kind.
     lists: BTreeMap<(String, String), BTreeSet<ObjectId>>,
     notices: Vec<Notice>,
@@ -159,6 +164,7 @@ impl State {
                 self.previous.insert(object.id, object.body);
             }
         }
+        let release = self.within_leases(release);
         self.wanted =
             release.objects.iter().enumerate().map(|(at, object)| (object.id.clone(), at)).collect();
         self.previous

@@ -87,6 +87,10 @@ impl State {
             );
             return Assessment::reconciling("Suspended", message);
         }
+        if self.is_stopped(&desired.id) {
+            let message = "it is at zero: no lead vouches that it runs nowhere else";
+            return Assessment::reconciling("NoLease", message);
+        }
         match self.live.get(&desired.id) {
             Some(live) if self.is_applied(desired) => self.in_time(&desired.id, &live.assessment),
             _ => Assessment::reconciling("Applying", "it is not applied yet"),

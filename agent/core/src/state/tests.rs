@@ -290,3 +290,69 @@ fn a_deletion_whose_end_was_seen_before_its_answer_came_is_looked_after() {
     state.deleted(&again, Deleted::Gone, due);
     assert!(state.inventory().is_empty() && state.next_due(due).is_none());
 }
+
+fn leased(name: &str, replicas: u64) -> Desired {
+    let annotations = json!({"qonnect.io/on-lost": "afterLease"});
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "shop", "annotations": annotations},
+        "spec": {"replicas": replicas},
+    });
+    Desired {
+        id: ObjectId::of(&object).unwrap(),
+        owner: Owner::new("shop", name),
+        api_version: "apps/v1".into(),
+        body: serde_json::to_vec(&object).unwrap().into(),
+        hash: replicas.to_string().into(),
+    }
+}
+
+/// What would be applied, first to last, with the replicas of each.
+fn due(state: &State) -> Vec<(String, Value)> {
+    let stages = state.to_apply(0);
+    let applies = stages.iter().flatten();
+    applies
+        .map(|apply| (apply.desired.id.name.clone(), apply.desired.object()["spec"]["replicas"].clone()))
+        .collect()
+}
+
+#[test]
+fn what_runs_by_a_lease_is_at_zero_without_one_and_ends_before_anything_else_is_done() {
+    let mut state = State::default();
+    state.adopt(release(1, vec![config("web", "a", "1"), leased("store", 2)], &[]));
+    assert!(state.is_leased());
+    assert_eq!(due(&state).last(), Some(&("store".into(), json!(0))), "nobody vouches yet, and nothing runs");
+    assert!(state.lease(true));
+    assert_eq!(due(&state).last(), Some(&("store".into(), json!(2))));
+    apply_all(&mut state, 1, 0);
+    assert!(due(&state).is_empty());
+
+    assert!(!state.lease(true), "it is no news");
+    assert!(state.lease(false));
+    let stages = state.to_apply(0);
+    assert!(stages[0].iter().all(|apply| apply.stops && apply.desired.id.name == "store"));
+    apply_all(&mut state, 2, 0);
+    let status = &state.components(&Default::default())[0];
+    assert_eq!(
+        (status.component.as_str(), status.health, status.reason.as_str()),
+        ("store", Health::Reconciling, "NoLease")
+    );
+
+    // A release that comes meanwhile does not wake it.
+    state.adopt(release(2, vec![config("web", "a", "2"), leased("store", 3)], &[]));
+    assert!(due(&state).contains(&("store".into(), json!(0))));
+    apply_all(&mut state, 3, 0);
+    assert!(state.lease(true));
+    assert_eq!(due(&state), [("store".into(), json!(3))]);
+}
+
+#[test]
+fn what_runs_without_a_lease_does_not_hear_of_leases() {
+    let mut state = State::default();
+    state.adopt(release(1, vec![config("web", "a", "1")], &[]));
+    assert!(!state.is_leased());
+    apply_all(&mut state, 1, 0);
+    assert!(!state.lease(true));
+    assert!(!state.lease(false));
+    assert!(due(&state).is_empty());
+}

@@ -22,6 +22,8 @@ pub struct Apply {
     pub previous: Option<Arc<[u8]>>,
     /// Who applies it, where it is not the agent itself.
     pub user: Option<Arc<str>>,
+    /// Its lease has ended: whoever set its replicas is overruled.
+    pub stops: bool,
 }
 
 /// One object to delete.
@@ -69,8 +71,13 @@ impl State {
             repair: (self.applied_hash(desired) == Some(&desired.hash)).then(|| self.damage(&desired.id)),
             previous: self.previous.get(&desired.id).cloned(),
             user: self.user(&desired.owner, &desired.id),
+            stops: self.is_stopped(&desired.id),
         });
-        order::stages(applies.collect(), |apply| &apply.desired.id)
+        // What has to end waits for nothing; what never began, for its namespace.
+        let (stops, others): (Vec<_>, Vec<_>) =
+            applies.partition(|apply| apply.stops && self.may_run(&apply.desired));
+        let first = (!stops.is_empty()).then_some(stops);
+        first.into_iter().chain(order::stages(others, |apply| &apply.desired.id)).collect()
     }
 
     /// Whether [`State::to_apply`] would name anything.

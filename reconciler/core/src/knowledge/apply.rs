@@ -27,6 +27,12 @@ impl Knowledge {
             return answer.clone();
         }
         let answer = self.change(&command.change);
+        if matches!(
+            command.change,
+            Change::Report { .. } | Change::Status { .. } | Change::Register { .. } | Change::Outcome { .. }
+        ) {
+            self.renew();
+        }
         self.keys.remember(&command.key, &answer);
         self.remember_hash(command, &answer);
         answer
@@ -40,6 +46,7 @@ impl Knowledge {
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
             Change::Status { clusters } => self.status(clusters),
+            Change::Expired { clusters } => self.expire(clusters),
             Change::Brake { clusters } => self.hold(clusters),
             Change::ReleaseBrake => self.release_brake(),
             Change::Forget { clusters } => self.forget(clusters),
@@ -68,6 +75,8 @@ impl Knowledge {
             state.incarnation = registration.incarnation;
             state.seq = 0;
         }
+        // What was forgotten may hold a release from before: see `lease`.
+        state.expired |= first && self.releases.contains_key(cluster);
         state.agent_version.clone_from(&registration.agent_version);
         state.kubernetes_version.clone_from(&registration.kubernetes_version);
         if known.is_some_and(|known| **known == state) {
@@ -166,6 +175,10 @@ impl Knowledge {
     fn intent(&mut self, intent: &Intent) -> Answer {
         // Recorded only by the leadership that planned it.
         if intent.epoch != self.epoch {
+            return Answer::Superseded;
+        }
+        // It may count on an end that was taken back meanwhile.
+        if intent.kb_index < self.renewed {
             return Answer::Superseded;
         }
         if let Some(known) = self.intents.iter().find(|known| known.id == intent.id) {

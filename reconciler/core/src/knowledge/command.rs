@@ -51,6 +51,10 @@ pub enum Change {
     Status {
         clusters: BTreeMap<String, ClusterStatus>,
     },
+    /// Clusters that were lost for so long that what runs there by a lease has ended.
+    Expired {
+        clusters: BTreeSet<String>,
+    },
     /// The clusters that hold the brake; none lift it.
     Brake {
         clusters: BTreeSet<String>,
@@ -185,6 +189,7 @@ impl fmt::Display for Command {
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),
+            Change::Expired { clusters } => write!(f, "Expired({} clusters) {key}", clusters.len()),
             Change::Brake { clusters } => write!(f, "Brake({} clusters) {key}", clusters.len()),
             Change::ReleaseBrake => write!(f, "ReleaseBrake {key}"),
             Change::Forget { clusters } => write!(f, "Forget({} clusters) {key}", clusters.len()),

@@ -46,7 +46,7 @@ impl Knowledge {
         match change {
             Change::Register { cluster: name, .. } | Change::Report { cluster: name, .. } => cluster(name),
             Change::Status { clusters } => clusters.keys().for_each(cluster),
-            Change::Forget { clusters } => clusters.iter().for_each(cluster),
+            Change::Forget { clusters } | Change::Expired { clusters } => clusters.iter().for_each(cluster),
             Change::Revision { record, .. } => {
                 let known = self.revisions.iter().rev().find(|known| known.commit == record.commit);
                 hash.add(&(known, &self.good, &self.approved));

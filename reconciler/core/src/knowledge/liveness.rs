@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use qonnect_schema::documents::fleet::{Failover, Lease};
 use qonnect_schema::documents::snapshot::{Brake, ClusterState, ClusterStatus};
+use qonnect_schema::revision::Revision;
 use qonnect_schema::units::Span;
 
-use super::Knowledge;
 use super::brake::{self, Batches, Silent};
+use super::{Knowledge, lease};
 
 /// A tick that comes this much later than it should was held up by ourselves.
 const STALL: Duration = Duration::from_millis(500);
@@ -36,23 +37,34 @@ pub fn stretched(lease: &Lease, clusters: usize) -> Lease {
 #[derive(Debug, Clone, Default)]
 pub struct Liveness {
     clusters: BTreeMap<String, Heard>,
+    /// Since when this leadership knows that they are lost.
+    lost: BTreeMap<String, Duration>,
     ticked: Option<Duration>,
     batches: Batches,
 }
 
 /// What silence is judged by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms<'a> {
     /// As [`stretched`].
     pub lease: &'a Lease,
     pub failover: &'a Failover,
     pub known: &'a BTreeMap<String, Arc<ClusterState>>,
     pub brake: Option<&'a Brake>,
+    /// When leases end on a lost cluster, as [`lease::ends`](super::lease::ends).
+    pub ends: BTreeMap<String, Duration>,
 }
 
 impl<'a> Terms<'a> {
-    pub fn new(lease: &'a Lease, failover: &'a Failover, knowledge: &'a Knowledge) -> Self {
-        Self { lease, failover, known: &knowledge.clusters, brake: knowledge.brake.as_deref() }
+    /// `lease` is that of the whole revision.
+    pub fn new(lease: &'a Lease, revision: &'a Revision, knowledge: &'a Knowledge) -> Self {
+        let known = &*knowledge.clusters;
+        let ends = match known.values().any(|state| waits(state)) {
+            true => lease::ends(revision, knowledge),
+            false => BTreeMap::new(),
+        };
+        let brake = knowledge.brake.as_deref();
+        Self { lease, failover: &revision.fleet.failover, known, brake, ends }
     }
 }
 
@@ -62,11 +74,13 @@ pub struct Edges {
     /// Said before the statuses: the clusters that hold the brake, none to lift it.
     pub brake: Option<BTreeSet<String>>,
     pub status: BTreeMap<String, ClusterStatus>,
+    /// Clusters on which what runs by a lease has ended.
+    pub expired: BTreeSet<String>,
 }
 
 impl Edges {
     pub fn is_empty(&self) -> bool {
-        self.brake.is_none() && self.status.is_empty()
+        self.brake.is_none() && self.status.is_empty() && self.expired.is_empty()
     }
 }
 
@@ -92,7 +106,7 @@ impl Liveness {
         let granted = clusters.iter().filter_map(|(name, state)| {
             Some((name.clone(), Heard { at: grant(state.status)?, spoke: false }))
         });
-        Self { clusters: granted.collect(), ticked: Some(now), batches: Batches::default() }
+        Self { clusters: granted.collect(), ticked: Some(now), ..Self::default() }
     }
 
     /// Words that another lead has heard come late: an older one takes nothing back.
@@ -110,7 +124,7 @@ impl Liveness {
     ///
     /// A cluster that is silent for too long stays Suspect while the brake is on, and until its batch goes.
     pub fn tick(&mut self, now: Duration, every: Duration, terms: &Terms<'_>) -> Edges {
-        let Self { clusters, ticked, batches } = self;
+        let Self { clusters, lost, ticked, batches } = self;
         let late = now.saturating_sub(ticked.replace(now).unwrap_or(now) + every);
         if late > STALL {
             for heard in clusters.values_mut() {
@@ -135,12 +149,25 @@ impl Liveness {
             Some(clusters) => !clusters.is_empty(),
             None => terms.brake.is_some_and(Brake::is_engaged),
         };
+        // Counted from when the loss is in the log, and anew by each leadership.
+        lost.retain(|cluster, _| terms.known.get(cluster).is_some_and(|state| waits(state)));
+        for cluster in terms.known.iter().filter(|(_, state)| waits(state)).map(|(cluster, _)| cluster) {
+            let since = *lost.entry(cluster.clone()).or_insert(now);
+            if terms.ends.get(cluster).is_some_and(|end| now.saturating_sub(since) >= *end) {
+                edges.expired.insert(cluster.clone());
+            }
+        }
         if !braked {
             let lost = batches.next(&terms.failover.batch, ms(now), &silent, terms.known);
             edges.status.extend(lost.into_iter().map(|cluster| (cluster.to_owned(), ClusterStatus::Lost)));
         }
         edges
     }
+}
+
+/// Whether leases may still run on what is lost.
+fn waits(state: &ClusterState) -> bool {
+    state.status == ClusterStatus::Lost && !state.expired
 }
 
 impl Heard {

@@ -21,6 +21,7 @@ mod events;
 mod hashes;
 mod keys;
 mod leadership;
+mod lease;
 pub mod liveness;
 mod proposal;
 mod report;
@@ -75,6 +76,9 @@ pub struct Knowledge {
     /// By reason: how many events there were ever.
     #[serde(default)]
     pub told: Arc<BTreeMap<String, u64>>,
+    /// The entry that last took back that the leases of a cluster have ended.
+    #[serde(default)]
+    renewed: u64,
     keys: Keys,
     hashes: Hashes,
 }

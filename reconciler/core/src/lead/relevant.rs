@@ -21,6 +21,7 @@ pub(super) fn changed(planned_on: &Knowledge, now: &Knowledge) -> bool {
     let moving = moving(now);
     let same = |a: &ClusterState, b: &ClusterState| {
         a.status == b.status
+            && a.expired == b.expired
             && a.nodes == b.nodes
             && a.measured.round_trips == b.measured.round_trips
             && a.failing == b.failing

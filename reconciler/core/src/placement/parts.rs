@@ -111,8 +111,7 @@ fn replicas(manifests: &[Manifest]) -> Option<u64> {
 /// The replicas of an object that can be divided.
 fn workload(object: &Value) -> Option<u64> {
     let id = ObjectId::of(object)?;
-    let divided = id.group == "apps" && matches!(&*id.kind, "Deployment" | "StatefulSet" | "ReplicaSet");
-    divided.then(|| object.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
+    id.has_replicas().then(|| object.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
 }
 
 /// The parts of a component; only one, of its name, where it is not divided.

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qonnect_schema::documents::application::{Component, MoveStrategy};
-use qonnect_schema::layout::{NAMESPACE, READY_WITHIN, RUNS_ONCE, label};
+use qonnect_schema::documents::application::{Component, MoveStrategy, OnLost};
+use qonnect_schema::layout::{LEASED, NAMESPACE, READY_WITHIN, RUNS_ONCE, label};
 use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Cluster, yaml};
 use serde_json::{Value, json};
@@ -42,6 +42,9 @@ pub fn component(component: &Component, context: &Context<'_>) -> BTreeMap<Strin
         object::label(&mut object, context.source.application.name(), &component.name);
         if component.strategy == MoveStrategy::Recreate {
             object::annotate(&mut object, RUNS_ONCE);
+        }
+        if component.on_lost == OnLost::AfterLease {
+            object::annotate(&mut object, LEASED);
         }
         if let Some(limit) = component.ready_within
             && object["metadata"]["annotations"][READY_WITHIN].is_null()

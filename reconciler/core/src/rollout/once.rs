@@ -1,6 +1,6 @@
 //! What must not run twice: it leaves before it comes, and waits where nobody can say that it has left.
 
-use qonnect_schema::documents::application::MoveStrategy;
+use qonnect_schema::documents::application::{MoveStrategy, OnLost};
 use qonnect_schema::documents::placement::{ComponentPlacement, Move};
 
 use super::step::{Subject, stayed, stranded, turned};
@@ -17,7 +17,9 @@ impl Subject<'_> {
     ) -> Progress {
         let from = under_way.from.as_str();
         let elsewhere = aim.filter(|(_, aim)| *aim != from && *aim != to);
-        if self.world.gone(from, self.application, &self.component.name) {
+        if self.world.gone(from, self.application, &self.component.name)
+            || self.world.expired(from, self.component)
+        {
             return match elsewhere {
                 Some((wanted, aim)) => left(wanted, from, aim),
                 None if self.world.lost(to) => stayed(deployed),
@@ -43,6 +45,7 @@ impl Subject<'_> {
         self.component.strategy == MoveStrategy::Recreate
             && self.is_given_up(cluster)
             && !self.world.fenced(cluster)
+            && !self.world.expired(cluster, self.component)
     }
 
     pub(super) fn waiting(
@@ -56,8 +59,13 @@ impl Subject<'_> {
         }
         let mut waiting = stranded(deployed, wanted.unwrap_or(deployed), on);
         if let Step::Stranded { why, .. } = &mut waiting.step {
-            *why =
-                format!("it must not run twice: `qonnect fence {on}` says that nothing runs there any more");
+            let fence = format!("`qonnect fence {on}` says that nothing runs there any more");
+            *why = match self.component.on_lost {
+                OnLost::Stay => format!("it must not run twice: {fence}"),
+                OnLost::AfterLease => {
+                    format!("it must not run twice: its lease has to end there, or {fence}")
+                }
+            };
         }
         waiting
     }

@@ -363,6 +363,10 @@ pub(super) const APPLICATION_CASES: &[Case] = &[
         ],
     ),
     (
+        |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      onLost: afterLease\n"),
+        &["error contradiction apps/shop/application.yaml:9:15 /spec/components/0/onLost"],
+    ),
+    (
         |r| r.replace(APPLICATION, "      tiers: [cloud]\n", "      minAvailable: 2\n"),
         &["error contradiction apps/shop/application.yaml:9:21 /spec/components/0/minAvailable"],
     ),

@@ -13,7 +13,8 @@ fn secs(secs: u64) -> Duration {
 
 fn tick(liveness: &mut Liveness, now: Duration, status: ClusterStatus) -> BTreeMap<String, ClusterStatus> {
     let (lease, failover, known) = (Lease::default(), Failover::default(), fleet(status));
-    let terms = Terms { lease: &lease, failover: &failover, known: &known, brake: None };
+    let terms =
+        Terms { lease: &lease, failover: &failover, known: &known, brake: None, ends: BTreeMap::new() };
     let edges = liveness.tick(now, EVERY, &terms);
     assert_eq!(edges.brake, None);
     edges.status
@@ -91,6 +92,7 @@ fn who_has_not_registered_has_no_status_to_lose() {
 /// Ten clusters, of which some fall silent, as the Knowledge Base sees them.
 struct Ten {
     liveness: Liveness,
+    revision: Revision,
     knowledge: Knowledge,
     silent: BTreeMap<usize, u64>,
     now: u64,
@@ -103,7 +105,15 @@ impl Ten {
         let known: BTreeMap<_, _> = names.map(|name| (name, ready.clone())).collect();
         let liveness = Liveness::lead(secs(0), &Lease::default(), &known);
         let knowledge = Knowledge { clusters: Arc::new(known), ..Knowledge::default() };
-        Self { liveness, knowledge, silent: BTreeMap::new(), now: 0 }
+        let revision = Revision {
+            commit: String::new(),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            fleet: Default::default(),
+            clusters: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            applications: BTreeMap::new(),
+        };
+        Self { liveness, revision, knowledge, silent: BTreeMap::new(), now: 0 }
     }
 
     fn apply(&mut self, change: crate::knowledge::Change) {
@@ -124,8 +134,8 @@ impl Ten {
                     self.liveness.heard(&format!("c{number}"), secs(self.now));
                 }
             }
-            let (lease, failover) = (Lease::default(), Failover::default());
-            let terms = Terms::new(&lease, &failover, &self.knowledge);
+            let lease = Lease::default();
+            let terms = Terms::new(&lease, &self.revision, &self.knowledge);
             let edges = self.liveness.tick(secs(self.now), Duration::from_secs(1), &terms);
             if let Some(clusters) = edges.brake {
                 self.apply(Change::Brake { clusters });
@@ -199,4 +209,22 @@ fn a_few_of_many_hold_no_brake() {
     ten.silent.extend([(4, 301), (5, 301)]);
     assert_eq!(ten.until(400).len(), 2);
     assert!(!ten.braked());
+}
+
+#[test]
+fn a_lease_ends_long_enough_after_the_loss_was_logged_and_each_leadership_counts_anew() {
+    let (lease, failover, known) = (Lease::default(), Failover::default(), fleet(Lost));
+    let ends = BTreeMap::from([("fog".to_owned(), secs(75))]);
+    let terms = Terms { lease: &lease, failover: &failover, known: &known, brake: None, ends };
+    let expired = |liveness: &mut Liveness, from: u64, until: u64| {
+        (from..until)
+            .find(|now| !liveness.tick(secs(*now), Duration::from_secs(1), &terms).expired.is_empty())
+    };
+    let mut liveness = Liveness::lead(secs(100), &lease, &known);
+    assert_eq!(expired(&mut liveness, 101, 300), Some(176));
+    let mut liveness = Liveness::lead(secs(170), &lease, &known);
+    assert_eq!(expired(&mut liveness, 171, 300), Some(246));
+    // Nothing runs by a lease there.
+    let terms = Terms { ends: BTreeMap::new(), ..terms };
+    assert!(liveness.tick(secs(400), Duration::from_secs(1), &terms).expired.is_empty());
 }

@@ -1,5 +1,6 @@
 //! Components that must not run twice.
 
+use qonnect_schema::documents::application::OnLost;
 use qonnect_schema::documents::snapshot::AppliedRelease;
 
 use super::*;
@@ -111,4 +112,28 @@ fn a_person_may_fence_a_cluster_that_answers() {
     let mut scene = Scene::running();
     scene.fence("a");
     assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
+}
+
+#[test]
+fn what_runs_by_a_lease_is_placed_elsewhere_when_that_has_ended() {
+    let mut scene = Scene::once();
+    let source = Arc::make_mut(scene.revision.applications.get_mut("shop").unwrap());
+    source.application.spec.components[1].on_lost = OnLost::AfterLease;
+    scene.lose("a");
+    let Step::Stranded { why, .. } = scene.next("b") else { panic!("{:?}", scene.db()) };
+    assert!(why.contains("its lease has to end there"), "{why}");
+    scene.snapshot.clusters.get_mut("a").unwrap().expired = true;
+    assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
+}
+
+#[test]
+fn a_lease_ends_on_the_way_to_elsewhere_too() {
+    let mut scene = Scene::once();
+    let source = Arc::make_mut(scene.revision.applications.get_mut("shop").unwrap());
+    source.application.spec.components[1].on_lost = OnLost::AfterLease;
+    scene.next("b");
+    scene.lose("a");
+    assert_eq!(scene.next("b"), Step::Stayed);
+    scene.snapshot.clusters.get_mut("a").unwrap().expired = true;
+    assert_eq!(scene.next("b"), left());
 }
