@@ -9,7 +9,7 @@ use super::OTHERS_MAX;
 use super::borda;
 use super::filter;
 use super::objective::Raw;
-use super::search::best_first;
+use super::search::{Look, best_first};
 use super::state::State;
 
 /// The decision for one component, with at most `others_max` other clusters.
@@ -146,7 +146,7 @@ impl Ranking {
             return Vec::new();
         }
         let field = state.field(self.item, None, false);
-        let few = state.few(self.item, &field, i64::MAX, true, 2 * OTHERS_MAX);
+        let few = state.few(self.item, &field, i64::MAX, Look::Everywhere, 2 * OTHERS_MAX);
         few.into_iter().map(|(_, member)| member as usize).collect()
     }
 

@@ -13,7 +13,7 @@ use qonnect_schema::documents::snapshot::ClusterStatus;
 use super::loads::Loads;
 use super::member::{Amounts, Member, RESOURCES};
 use super::pack::plain;
-use super::problem::Problem;
+use super::problem::{App, Problem};
 
 /// Empty where nothing is guarded.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,10 @@ pub(super) struct Shift {
 impl Reserve {
     pub(super) fn new(problem: &Problem, loads: &Loads, place: impl Fn(usize) -> Option<usize>) -> Self {
         let mut pools: Vec<Pool> = Vec::new();
-        for item in problem.live() {
+        // Most fleets guard nothing, and what is guarded is said by application.
+        let guards = problem.names.values().any(|app| problem.guarded(&problem.applications[*app]).is_some());
+        let items = if guards { problem.live().collect() } else { Vec::new() };
+        for item in items {
             let Some(domain) = problem.guard(item) else { continue };
             let admission = problem.menus.admission_of(problem.items[item].menu);
             for admission in [None, Some(admission)] {
@@ -205,8 +208,11 @@ impl Pool {
 impl Problem {
     /// What must not take a component with it for good.
     pub(super) fn guard(&self, item: usize) -> Option<Domain> {
-        let constraints = &self.app(item).source.application.spec.constraints;
-        constraints.survive.or(self.fleet.survive)
+        self.guarded(self.app(item))
+    }
+
+    fn guarded(&self, app: &App) -> Option<Domain> {
+        app.source.application.spec.constraints.survive.or(self.fleet.survive)
     }
 }
 

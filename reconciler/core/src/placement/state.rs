@@ -9,7 +9,7 @@ use super::loads::Loads;
 use super::objective::Scales;
 use super::problem::Problem;
 use super::reserve::{Reserve, Shift};
-use super::search;
+use super::search::{self, Look};
 
 /// A component without a place gives everything for one.
 pub(super) const NOWHERE: i64 = i64::MAX / 4;
@@ -85,9 +85,9 @@ impl Solution {
         self.touched[moves..].iter().map(|(item, _)| *item as usize)
     }
 
-    /// The clusters that something has left after so many times.
-    pub(super) fn left_since(&self, moves: usize) -> impl Iterator<Item = usize> + '_ {
-        self.touched[moves..].iter().filter_map(|(_, from)| from.map(|from| from as usize))
+    /// From where it was put there, if from anywhere.
+    pub(super) fn sources_since(&self, moves: usize) -> impl Iterator<Item = Option<usize>> + '_ {
+        self.touched[moves..].iter().map(|(_, from)| from.map(|from| from as usize))
     }
 
     /// What is elsewhere than when somebody looked last.
@@ -292,6 +292,21 @@ impl<'p> State<'p> {
         room: bool,
         mut tell: impl FnMut(i64, u32),
     ) {
+        self.scan_at(item, field, below, (room, Look::Everywhere), |score, member| {
+            tell(score, member);
+            below
+        });
+    }
+
+    /// The same of the clusters that somebody has to look at; who is told says below what he wants to hear more.
+    fn scan_at(
+        &self,
+        item: usize,
+        field: &Field,
+        mut below: i64,
+        (room, look): (bool, Look<'_>),
+        mut tell: impl FnMut(i64, u32) -> i64,
+    ) {
         let (problem, loads) = (self.problem, &self.solution.loads);
         let facts = &problem.items[item];
         // Where it runs, and where its neighbours are, its score is not that of its site.
@@ -299,31 +314,35 @@ impl<'p> State<'p> {
             let score = self.own(item, member)?.saturating_add(field.at(problem, member));
             let sits = facts.home == Some(member) || facts.leaving == Some(member);
             if score < below && (!room || sits || loads.may_fit(facts, member)) {
-                tell(score, member as u32);
+                below = tell(score, member as u32);
             }
             Some(())
         };
-        facts.home.and_then(&mut apart);
+        if let Look::At(members) = look {
+            members.iter().for_each(|member| _ = apart(*member as usize));
+            return;
+        }
+        facts.home.filter(|home| look.sees(*home)).and_then(&mut apart);
         if facts.pinned {
             return;
         }
-        for (near, _) in field.near.iter().filter(|(near, _)| facts.home != Some(*near)) {
+        for (near, _) in field.near.iter().filter(|(near, _)| facts.home != Some(*near) && look.sees(*near)) {
             apart(*near);
         }
         let moving = self.moving(item);
         let menu = problem.menus.of(facts.menu);
-        let below = below - moving;
+        let mut below = below - moving;
         for (member, own) in menu.members.iter().zip(&menu.values) {
-            if *own >= below {
+            let at = *member as usize;
+            if *own >= below || !look.sees(at) {
                 continue;
             }
-            let at = *member as usize;
             let score = own.saturating_add(field.away(problem, at));
             let told = || facts.home == Some(at) || field.near.iter().any(|(near, _)| *near == at);
             let may_fit = || !room || facts.leaving == Some(at) || loads.may_fit(facts, at);
             let barred = || problem.barred(item, at) || field.bars(problem, at);
             if score < below && may_fit() && !told() && !barred() {
-                tell(score + moving, *member);
+                below = tell(score + moving, *member) - moving;
             }
         }
     }
@@ -336,39 +355,47 @@ impl<'p> State<'p> {
         found
     }
 
-    /// The first of what [`Self::scan`] tells, the best first.
+    /// The first of what [`Self::scan`] tells of those that may have room, the best first.
     pub(super) fn few(
         &self,
         item: usize,
         field: &Field,
         below: i64,
-        room: bool,
+        look: Look<'_>,
         most: usize,
     ) -> Vec<(i64, u32)> {
         let mut few: Vec<(i64, u32)> = Vec::with_capacity(most + 1);
-        self.scan(item, field, below, room, |score, member| {
+        self.scan_at(item, field, below, (true, look), |score, member| {
             let found = (score, member);
             if few.len() < most || few.last().is_some_and(|last| found < *last) {
                 few.insert(few.partition_point(|known| *known < found), found);
                 few.truncate(most);
             }
+            // Of those that tie the first counts, which may come later.
+            few.get(most - 1).map_or(below, |last| below.min(last.0.saturating_add(1)))
         });
         few
     }
 
-    /// The best cluster that can take the component now, where it would add less than `below`.
-    pub(super) fn best(&mut self, item: usize, field: &Field, below: i64) -> Option<usize> {
+    /// The best cluster that can take the component now, where it would add less than `below`, of those that it has to
+    /// look at.
+    pub(super) fn best(&mut self, item: usize, field: &Field, below: i64, look: Look<'_>) -> Option<usize> {
         // Most often one of the first will do.
         const LOOKS_MAX: usize = 4;
-        let few = self.few(item, field, below, true, LOOKS_MAX);
+        let few = self.few(item, field, below, look, LOOKS_MAX);
         for (_, member) in &few {
             if self.can(item, *member as usize) {
                 return Some(*member as usize);
             }
         }
         let last = few.get(LOOKS_MAX - 1)?;
-        let mut rest = self.candidates(item, field, below, true);
-        rest.retain(|candidate| candidate > last);
+        let mut rest = Vec::new();
+        self.scan_at(item, field, below, (true, look), |score, member| {
+            if (score, member) > *last {
+                rest.push((score, member));
+            }
+            below
+        });
         search::best_first(rest).map(|(_, member)| member).find(|member| self.can(item, *member))
     }
 }

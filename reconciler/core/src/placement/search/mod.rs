@@ -10,6 +10,7 @@ use qonnect_schema::documents::application::Strategy;
 
 use super::state::State;
 
+pub(super) use watch::Look;
 use watch::Watch;
 
 mod anneal;
@@ -152,12 +153,9 @@ fn improve(state: &mut State<'_>, items: &[usize], rounds: usize, watch: &mut Wa
 /// By itself, with each of its callees, and with all that must be on one cluster with it.
 fn try_one(state: &mut State<'_>, item: usize, watch: &mut Watch) -> bool {
     let Some(look) = watch.look(state, item) else { return false };
-    watch.looked(item, state.solution.moves());
     // Who just moved has its turn again, and then perhaps with others.
     let leads = state.is_grouped(item) && state.problem.group(item).first() == Some(&item);
-    place::shift(state, item, &look)
-        || pairs::join(state, item, &look)
-        || (leads && group::settle(state, item))
+    place::shift(state, item, look) || pairs::join(state, item, look) || (leads && group::settle(state, item))
 }
 
 /// Candidates as they are asked for, the best first; clusters that tie in the order of their names.

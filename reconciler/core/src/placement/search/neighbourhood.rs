@@ -177,7 +177,7 @@ fn again(state: &mut State<'_>, taken: &mut [usize], slack: i64, dice: &mut Dice
             None => place::one(state, *item),
         }
     }
-    while taken.iter().filter(|item| place::shift(state, **item, &Look::Everywhere)).count() > 0 {}
+    while taken.iter().filter(|item| place::shift(state, **item, Look::Everywhere)).count() > 0 {}
     let change = sum(state, taken) - value;
     match lost(state, taken).cmp(&lost_before) {
         // What matters more has a place now: better, whatever it adds.

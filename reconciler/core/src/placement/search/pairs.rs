@@ -8,7 +8,7 @@ use super::watch::Look;
 const TRIED_MAX: usize = 8;
 
 /// Looks for a cluster for each callee and the component together, of some clusters or of all.
-pub(super) fn join(state: &mut State<'_>, item: usize, look: &Look) -> bool {
+pub(super) fn join(state: &mut State<'_>, item: usize, look: Look<'_>) -> bool {
     let problem = state.problem;
     let mut improved = false;
     for call in problem.items[item].calls.iter().filter(|call| call.outgoing) {
@@ -43,7 +43,7 @@ fn put_both(state: &mut State<'_>, pair: [usize; 2], member: usize) -> bool {
 }
 
 /// The clusters where both would add less than `below`.
-fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: &Look) -> Vec<(i64, u32)> {
+fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: Look<'_>) -> Vec<(i64, u32)> {
     let problem = state.problem;
     let least = |item: usize| {
         let facts = &problem.items[item];
@@ -60,15 +60,19 @@ fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: &Loo
     let (a, b) = (&problem.items[item], &problem.items[other]);
     let mut found = Vec::new();
     let mut weigh = |member: usize| {
-        let Some((own, their)) = state.own(item, member).zip(state.own(other, member)) else { return };
+        let own = state.own(item, member)?.saturating_add(ours.at(problem, member));
+        if own >= below_ours {
+            return None;
+        }
+        let their = state.own(other, member)?.saturating_add(theirs.at(problem, member));
         let sum = own.saturating_add(their);
-        let sum = sum.saturating_add(ours.at(problem, member)).saturating_add(theirs.at(problem, member));
         if sum < below {
             found.push((sum, member as u32));
         }
+        Some(())
     };
     if let Look::At(members) = look {
-        members.iter().for_each(|member| weigh(*member));
+        members.iter().for_each(|member| _ = weigh(*member as usize));
         return found;
     }
     // Where one of them is or runs it has room, and adds something else than whoever is new; where neighbours are,
@@ -77,7 +81,7 @@ fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: &Loo
     let mut known: Vec<usize> = here.chain(ours.near()).chain(theirs.near()).collect();
     known.sort_unstable();
     known.dedup();
-    known.iter().for_each(|member| weigh(*member));
+    known.iter().filter(|member| look.sees(**member)).for_each(|member| _ = weigh(*member));
     if a.pinned || b.pinned {
         return found;
     }
@@ -85,7 +89,7 @@ fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: &Loo
     let below_ours = below_ours - state.moving(item);
     for (member, own) in first.members.iter().zip(&first.values) {
         let place = *member as usize;
-        if own.saturating_add(ours.away(problem, place)) >= below_ours {
+        if !look.sees(place) || own.saturating_add(ours.away(problem, place)) >= below_ours {
             continue;
         }
         // What adds less is full for the most part, and asking for room costs less than looking its value up.

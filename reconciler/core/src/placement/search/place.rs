@@ -22,7 +22,7 @@ pub(super) fn all(state: &mut State<'_>, order: &[usize]) {
 /// The best possible cluster that leaves its unplaced neighbours a choice; else the best possible.
 pub(super) fn one(state: &mut State<'_>, item: usize) {
     let field = state.field(item, None, true);
-    let mut first = state.best(item, &field, NOWHERE);
+    let mut first = state.best(item, &field, NOWHERE, Look::Everywhere);
     if first.is_none() {
         // Nothing runs yet: pods may still be packed in another way.
         let all = best_first(state.candidates(item, &field, NOWHERE, false));
@@ -56,20 +56,10 @@ fn leaves_a_choice(state: &State<'_>, item: usize, member: usize) -> bool {
 }
 
 /// Moves one component to the best cluster that takes it, of some or of all.
-pub(super) fn shift(state: &mut State<'_>, item: usize, look: &Look) -> bool {
+pub(super) fn shift(state: &mut State<'_>, item: usize, look: Look<'_>) -> bool {
     let present = state.present(item);
     let field = state.field(item, None, true);
-    let better = match look {
-        Look::Everywhere => state.best(item, &field, present),
-        Look::At(members) => {
-            let score = |member: &usize| {
-                let score = state.own(item, *member)?.saturating_add(field.at(state.problem, *member));
-                (score < present).then_some((score, *member as u32))
-            };
-            let better: Vec<_> = members.iter().filter_map(score).collect();
-            best_first(better).map(|(_, member)| member).find(|member| state.can(item, *member))
-        }
-    };
+    let better = state.best(item, &field, present, look);
     if better.is_some() {
         state.put(item, better);
     }
