@@ -377,8 +377,7 @@ impl<'p> State<'p> {
         few
     }
 
-    /// The best cluster that can take the component now, where it would add less than `below`, of those that it has to
-    /// look at.
+    /// The best cluster to look at that can take the component now, where it would add less than `below`.
     pub(super) fn best(&mut self, item: usize, field: &Field, below: i64, look: Look<'_>) -> Option<usize> {
         // Most often one of the first will do.
         const LOOKS_MAX: usize = 4;
