@@ -49,3 +49,32 @@ pub(super) fn moving(knowledge: &Knowledge) -> bool {
 pub(super) fn waiting(knowledge: &Knowledge) -> bool {
     knowledge.approved.is_some() || knowledge.proposal.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use qonnect_schema::documents::measured::Usage;
+    use qonnect_schema::units::{Cpu, Latency};
+
+    use super::*;
+
+    #[test]
+    fn round_trips_are_a_reason_and_what_nodes_use_is_none() {
+        let with = |change: &dyn Fn(&mut ClusterState)| {
+            let mut state = ClusterState::default();
+            change(&mut state);
+            let mut knowledge = Knowledge::default();
+            Arc::make_mut(&mut knowledge.clusters).insert("fog".into(), Arc::new(state));
+            knowledge
+        };
+        let before = with(&|_| {});
+        let used = with(&|state| {
+            let usage = Usage { cpu: Some(Cpu(250)), ..Usage::default() };
+            state.measured.usage.insert("worker".into(), usage);
+        });
+        let farther = with(&|state| {
+            state.measured.round_trips.insert("edge".into(), Latency::from_ms(9));
+        });
+        assert!(!changed(&before, &used));
+        assert!(changed(&before, &farther));
+    }
+}
