@@ -32,6 +32,29 @@ shop/web: b
 }
 
 #[test]
+fn a_limit_of_latency_takes_what_agents_measure_before_what_documents_say() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: cloud, region: far, latency: {clusters: {c: 1ms}}, nodes: [{name: a, cpu: 8, memory: 8Gi}]}
+          b: {tier: cloud, region: far, defaults: {price: 5}, nodes: [{name: b, cpu: 8, memory: 8Gi}]}
+          c: {tier: edge, region: near, nodes: [{name: c, cpu: 8, memory: 8Gi}]}
+        states:
+          a: {measured: {roundTrips: {c: 25ms}}}
+          c: {measured: {roundTrips: {b: 8ms}}}
+        apps:
+          shop:
+            objectives: {cost: 1}
+            components:
+              - {name: web, manifests: [w], tiers: [cloud], dependsOn: [{component: db, maxLatency: 10ms}]}
+              - {name: db, manifests: [w], tiers: [edge]}
+        ",
+    );
+    let expected = "shop/web: b\n  a: Latency: 25ms measured to db on c, at most 10ms are allowed\n";
+    assert!(plan.contains(expected), "{plan}");
+}
+
+#[test]
 fn an_application_stays_within_what_it_may_cost() {
     let plan = decide(
         "
