@@ -66,7 +66,8 @@ pub struct Config {
 pub struct Measure {
     /// About how often.
     pub every: Span,
-    /// Whether round trips to other clusters are measured, at the addresses that the leads name.
+    /// Whether round trips to other clusters are measured, at the addresses that the leads name: connections that not
+    /// every network wants.
     pub round_trips: bool,
     /// Where power is asked for; absent: nowhere.
     pub power: Option<Power>,
@@ -74,7 +75,7 @@ pub struct Measure {
 
 impl Default for Measure {
     fn default() -> Self {
-        Self { every: Span::from_secs(60), round_trips: true, power: None }
+        Self { every: Span::from_secs(60), round_trips: false, power: None }
     }
 }
 

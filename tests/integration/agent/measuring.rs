@@ -40,7 +40,7 @@ async fn usage_power_and_round_trips_are_told_when_they_are_there_and_change() {
     world.lead.neighbours(&[("near", far.address.to_string()), ("gone", "no-such-host.invalid:443".into())]);
     std::fs::write(world.path("token"), "let-me-in\n").unwrap();
     world.configure(|config| {
-        config["measure"] = json!({"every": "1s", "power": {
+        config["measure"] = json!({"every": "1s", "roundTrips": true, "power": {
             "url": format!("http://{place}"), "query": "sum by (node_name) (kepler_node_cpu_watts)", "tokenFile": "token",
         }});
     });
