@@ -55,7 +55,7 @@ async fn components_move_with_the_weights_and_the_new_copy_is_ready_before_the_o
 }
 
 /// Watches the old copy: when it is deleted, is the new one ready?
-async fn ready_elsewhere_when_deleted(
+pub(crate) async fn ready_elsewhere_when_deleted(
     fleet: &crate::fleet::Fleet,
 ) -> tokio::task::JoinHandle<BTreeSet<(String, bool)>> {
     let old: Api<Deployment> = Api::namespaced(fleet.client("fog-energy").await, "bookinfo");
@@ -120,7 +120,10 @@ async fn a_deleted_application_leaves_nothing_behind_and_what_is_not_ours_stays(
 }
 
 /// The environment of a Deployment's first container.
-async fn environment(client: &kube::Client, name: &str) -> std::collections::BTreeMap<String, String> {
+pub(crate) async fn environment(
+    client: &kube::Client,
+    name: &str,
+) -> std::collections::BTreeMap<String, String> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "bookinfo");
     let deployment = deployments.get(name).await.unwrap();
     let container = deployment.spec.unwrap().template.spec.unwrap().containers.remove(0);

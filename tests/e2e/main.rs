@@ -4,6 +4,7 @@
 
 mod bookinfo;
 mod guards;
+mod moves;
 mod refusals;
 mod story;
 
