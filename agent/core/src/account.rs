@@ -32,11 +32,11 @@ impl Accounts {
         }
         let own = self.applications.get(&*owner.application).map(|account| &account.service_account_name);
         let name = own.or(self.service_account_name.as_ref())?;
-        // All that lives in a namespace lives in that of its application.
-        let namespace = match id.namespace.is_empty() {
-            true => release.and_then(|release| namespace(release, owner)).unwrap_or(&owner.application),
-            false => &id.namespace,
-        };
+        // What an application brings for another namespace is written by its own account all the same.
+        let said = release.and_then(|release| namespace(release, owner));
+        // One that is gone is in no release: all that it left lies where it was.
+        let left = || if id.namespace.is_empty() { &*owner.application } else { &*id.namespace };
+        let namespace = said.unwrap_or_else(left);
         Some(format!("system:serviceaccount:{namespace}:{name}").into())
     }
 }
@@ -49,6 +49,9 @@ fn namespace<'a>(release: &'a Verified, owner: &Owner) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use qonnect_schema::Epoch;
+    use qonnect_schema::documents::release::{ReleaseSpec, ReleasedApplication};
+
     use super::*;
 
     fn id(kind: &str, namespace: &str) -> ObjectId {
@@ -75,5 +78,27 @@ mod tests {
             Some("system:serviceaccount:mail:deployer")
         );
         assert_eq!(accounts.user(&Owner::new("mail", ""), &id("Namespace", ""), None), None);
+    }
+
+    #[test]
+    fn no_object_chooses_its_account_by_its_namespace() {
+        let accounts = Accounts { service_account_name: Some("deployer".into()), ..Accounts::default() };
+        let order = ReleasedApplication {
+            application: "shop".into(),
+            namespace: "shop-live".into(),
+            components: vec!["web".into()],
+        };
+        let spec = ReleaseSpec {
+            generation: 1,
+            epoch: Epoch::default(),
+            revision: String::new(),
+            order: vec![order],
+            removals: Vec::new(),
+            digest: String::new(),
+            decommissioned: false,
+        };
+        let release = Verified { spec, objects: Vec::new() };
+        let user = accounts.user(&Owner::new("shop", "web"), &id("Secret", "kube-system"), Some(&release));
+        assert_eq!(user.as_deref(), Some("system:serviceaccount:shop-live:deployer"));
     }
 }
