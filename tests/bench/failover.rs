@@ -14,8 +14,10 @@ use qonnect_tests::simulated::Simulated;
 use crate::figures::{Figures, ms};
 use crate::{pushes, scale};
 
-/// What the fleet waits before a silent cluster counts as lost; the rest is ours.
-const LEASE: &str = "lease: {heartbeat: 500ms, suspectAfter: 1500ms, lostAfter: 3s}";
+/// What the fleet waits before a silent cluster counts as lost; the rest is ours. One that dies soon after another
+/// does not wait for its batch as well.
+const LEASE: &str =
+    "lease: {heartbeat: 500ms, suspectAfter: 1500ms, lostAfter: 3s}\n  failover: {batch: {every: 1s}}";
 const LOST_AFTER: Duration = Duration::from_secs(3);
 
 const DEATHS: usize = 20;
