@@ -218,6 +218,7 @@ impl Agent {
             }
         });
         let done = self.done.clone();
+        let mut asked = self.uplink.reconcile();
         loop {
             self.start_what_is_due();
             let wake = self.next_wake();
@@ -238,6 +239,10 @@ impl Agent {
                 Some(seen) = home_inbox.recv() => self.observe_home(seen),
                 ended = doing(&mut self.syncing) => self.synced(ended),
                 Ok(()) = self.lease.changed() => self.lease_changed(),
+                Ok(()) = asked.changed() => {
+                    asked.mark_unchanged();
+                    self.reconcile_now();
+                }
                 () = done.notified() => self.report_within(Duration::ZERO),
                 () = sleep_until(wake) => woken = false,
             }

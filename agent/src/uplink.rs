@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use qonnect_agent_core::outbox::Outbox;
 use qonnect_schema::api::{
     Grant, Heartbeat, Neighbours, Problem, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
@@ -67,6 +68,8 @@ pub(crate) struct Uplink {
     /// Something of the release runs by a lease.
     leased: AtomicBool,
     lease: Lease,
+    /// When a person last asked to reconcile at once.
+    reconcile: watch::Sender<Option<Timestamp>>,
 }
 
 impl Uplink {
@@ -87,11 +90,16 @@ impl Uplink {
             answered: Notify::new(),
             leased: AtomicBool::new(false),
             lease: Lease::new(),
+            reconcile: watch::Sender::new(None),
         }))
     }
 
     pub(crate) fn hints(&self) -> watch::Receiver<Option<ReleaseHint>> {
         self.hints.subscribe()
+    }
+
+    pub(crate) fn reconcile(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.reconcile.subscribe()
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -268,6 +276,11 @@ impl Uplink {
         if let Some(lasts) = grant.lease_ms {
             self.lease.granted(asked, Duration::from_millis(lasts));
         }
+        self.reconcile.send_if_modified(|known| {
+            let news = *known != grant.reconcile;
+            *known = grant.reconcile;
+            news
+        });
         Ok(grant)
     }
 

@@ -87,6 +87,9 @@ pub struct Grant {
     /// How long what asked for it may run, counted from the moment of asking; absent: it shall end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
+    /// When a person last asked this cluster to reconcile at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<Timestamp>,
 }
 
 /// Enough to know that nothing needs to be fetched.

@@ -173,6 +173,20 @@ async fn a_report_that_says_nothing_new_is_not_logged() {
 }
 
 #[tokio::test]
+async fn who_wants_a_cluster_to_reconcile_is_heard_by_its_agent() {
+    let lead = Lead::start().await;
+    let unknown = lead.client.reconcile("fog").await.unwrap_err().to_string();
+    assert!(unknown.contains("no agent has registered for `fog`"), "{unknown}");
+    lead.register("fog", 1).await.unwrap();
+    assert_eq!(lead.heartbeat("fog", 0, "0s").await.unwrap().reconcile, None);
+    lead.client.reconcile("fog").await.unwrap();
+    let asked = lead.heartbeat("fog", 0, "0s").await.unwrap().reconcile;
+    assert!(asked.is_some());
+    lead.client.reconcile("fog").await.unwrap();
+    assert!(lead.heartbeat("fog", 0, "0s").await.unwrap().reconcile > asked);
+}
+
+#[tokio::test]
 async fn who_does_not_belong_is_told_what_to_do() {
     let lead = Lead::start().await;
     let (status, reason, message) = refusal(lead.register("moon", 1).await);

@@ -74,13 +74,19 @@ impl Agent {
         }
         let first = self.asked.is_none() && self.seq == 0;
         if asked.is_some() && asked != self.asked && !first {
-            info!("asked to reconcile now");
-            self.shared.state().retry_now();
-            self.fetch(None);
+            self.reconcile_now();
         }
         self.asked = asked;
         self.sync_if_due();
         self.report_within(REPORT_AFTER);
+    }
+
+    /// Somebody wants no more waiting.
+    pub(super) fn reconcile_now(&mut self) {
+        info!("asked to reconcile now");
+        self.shared.state().retry_now();
+        self.fetch(None);
+        self.sync_if_due();
     }
 
     /// Watches every kind that is wanted or owned, and no other.

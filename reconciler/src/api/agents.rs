@@ -94,6 +94,19 @@ pub(super) async fn neighbours(
     Ok(Json(neighbours::neighbours(&cluster, &revision.clusters, &shared.knowledge())))
 }
 
+/// A person asks for it; the agent hears of that by its next heartbeat.
+pub(super) async fn reconcile(
+    State(shared): State<Arc<Shared>>,
+    Path(cluster): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    match shared.propose(Change::Reconcile { cluster: cluster.clone() }).await? {
+        Answer::NotFound => Err(Refusal::not_found(format!(
+            "no agent has registered for `{cluster}`: `qonnect get clusters`"
+        ))),
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
 pub(super) async fn report(
     State(shared): State<Arc<Shared>>,
     Path(cluster): Path<String>,
@@ -156,6 +169,7 @@ impl Shared {
             repeat: false,
             release: knowledge.releases.get(cluster).cloned(),
             lease_ms: None,
+            reconcile: knowledge.clusters.get(cluster).and_then(|state| state.asked),
         }
     }
 

@@ -187,6 +187,12 @@ impl Client {
         self.send(Method::DELETE, "/v1alpha1/brake", None::<&()>, Some(ANSWER_TIMEOUT)).await.map(drop)
     }
 
+    /// Its agent fetches, and tries at once what waits for its next attempt.
+    pub async fn reconcile(&self, cluster: &str) -> Result<(), Error> {
+        let path = format!("/v1alpha1/clusters/{cluster}/reconcile");
+        self.send(Method::POST, &path, None::<&()>, Some(ANSWER_TIMEOUT)).await.map(drop)
+    }
+
     /// Returns once that lead leads.
     pub async fn transfer(&self, name: &str) -> Result<(), Error> {
         let path = format!("/v1alpha1/leads/{name}/leadership");

@@ -183,6 +183,11 @@ fn group_routes(routes: &mut Routes) {
     routes.add(admin("delete", path, "Take a lead out, also the leader."), delete(leads::remove));
     let path = "/v1alpha1/leads/{name}/leadership";
     routes.add(admin("post", path, "Let this lead lead."), post(leads::transfer));
+    let path = "/v1alpha1/clusters/{name}/reconcile";
+    routes.add(
+        admin("post", path, "Its agent fetches, and tries at once what waits."),
+        post(agents::reconcile),
+    );
     let path = "/v1alpha1/brake";
     routes.add(admin("delete", path, "The clusters that hold the brake are gone."), delete(brake::release));
     let (body, answer) = (routes.schema::<Recovery>(), routes.schema::<Recovered>());

@@ -24,6 +24,7 @@ mod multicluster;
 mod output;
 mod plan;
 mod raft;
+mod reconcile;
 mod relocate;
 mod rollback;
 mod schema;
@@ -66,6 +67,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Show whether moves are frozen, and let them go.
     Brake(brake::Args),
+    /// Let an agent fetch, and try at once what waits for its next attempt.
+    Reconcile(reconcile::Args),
     /// Show what happened, why, and what was decided.
     Events(events::Args),
     /// Show every decision, and whether the deploy branch agrees.
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Move(args) => relocate::run(args),
         Command::Rollback(args) => rollback::run(args),
         Command::Brake(args) => brake::run(args),
+        Command::Reconcile(args) => reconcile::run(args),
         Command::Events(args) => events::run(args),
         Command::Log(args) => log::run(args),
         Command::Export(args) => export::run(args),

@@ -64,6 +64,9 @@ pub struct ClusterState {
     /// When it last reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reported: Option<Timestamp>,
+    /// When a person last asked it to reconcile at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
     /// It was lost for so long that what runs there by a lease has ended.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use qonnect_schema::Epoch;
 use qonnect_schema::api::{
     Grant, Heartbeat, Neighbours, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
@@ -37,6 +38,8 @@ struct Shared {
     registration: Mutex<Option<Registration>>,
     neighbours: Mutex<Neighbours>,
     heartbeat_ms: AtomicU64,
+    /// When somebody asked for a reconciliation.
+    asked: Mutex<Option<Timestamp>>,
     /// For how long it vouches for what runs by a lease.
     lease: Mutex<Option<Duration>>,
 }
@@ -84,6 +87,10 @@ impl Lead {
     /// Loses what it knows of the nodes.
     pub(super) fn forget_nodes(&self) {
         self.shared.forgetful.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn ask_to_reconcile(&self) {
+        *self.shared.asked.lock().unwrap() = Some(Timestamp::now());
     }
 
     /// For so long each time from now on, or not at all.
@@ -140,6 +147,7 @@ impl Shared {
             register: false,
             repeat: false,
             lease_ms: None,
+            reconcile: *self.asked.lock().unwrap(),
             release: self.hint.borrow().clone(),
         })
     }

@@ -212,7 +212,19 @@ async fn what_is_suspended_is_left_alone_until_it_is_resumed(world: &mut World) 
     world.without("web").await;
     assert!(world.get(CONFIG_MAP, "db").await.is_some());
 
-    // What waits for its next attempt is tried at once when somebody asks.
+    // What waits for its next attempt is tried at once when somebody asks, in the cluster or at a lead.
+    what_waits(world).await;
+    home(json!({"qonnect.io/reconcile-at": "now"})).await;
+    what_waited_is_done(world).await;
+    world.lead.beat_every(Duration::from_millis(500));
+    what_waits(world).await;
+    world.lead.ask_to_reconcile();
+    what_waited_is_done(world).await;
+    world.lead.beat_every(Duration::from_secs(60));
+}
+
+/// A lamp of which nobody knew what it is.
+async fn what_waits(world: &mut World) {
     let lamp = json!({"apiVersion": "example.com/v1", "kind": "Lamp", "metadata": {"name": "hall"}, "spec": {"on": true}});
     world.publish(&wanted(&[("db", vec![config_map("db", "3")]), ("light", vec![lamp])]));
     world.component("light", Health::Stalled, "NotServed").await;
@@ -222,7 +234,9 @@ async fn what_is_suspended_is_left_alone_until_it_is_resumed(world: &mut World) 
         .await
         .unwrap();
     world.until("it is served", async || world.api(LAMP).list(&Default::default()).await.is_ok()).await;
-    home(json!({"qonnect.io/reconcile-at": "now"})).await;
+}
+
+async fn what_waited_is_done(world: &mut World) {
     world.component("light", Health::Ready, "").await;
     let mut release = wanted(&[("db", vec![config_map("db", "3")])]);
     release.removals.push(("shop", "light"));

@@ -45,6 +45,7 @@ impl Knowledge {
             Change::Recover { adopt } => self.recover(adopt.as_deref()),
             Change::Register { cluster, registration } => self.register(cluster, registration),
             Change::Report { cluster, report } => self.report(cluster, report),
+            Change::Reconcile { cluster } => self.reconcile(cluster),
             Change::Status { clusters } => self.status(clusters),
             Change::Expired { clusters } => self.expire(clusters),
             Change::Brake { clusters } => self.hold(clusters),
@@ -92,6 +93,15 @@ impl Knowledge {
         }
         // Registering is a word from the cluster.
         self.status(&BTreeMap::from([(cluster.to_owned(), ClusterStatus::Ready)]));
+        Answer::Done
+    }
+
+    fn reconcile(&mut self, cluster: &str) -> Answer {
+        let Some(state) = self.clusters.get(cluster) else { return Answer::NotFound };
+        let asked = ClusterState { asked: Some(self.now), ..ClusterState::clone(state) };
+        Arc::make_mut(&mut self.clusters).insert(cluster.into(), Arc::new(asked));
+        let message = "a person asked it to reconcile at once";
+        self.tell(EventSeverity::Normal, "ReconcileRequested", format!("cluster/{cluster}"), message);
         Answer::Done
     }
 

@@ -47,6 +47,10 @@ pub enum Change {
         cluster: String,
         report: Box<Report>,
     },
+    /// A person asks a cluster to reconcile at once.
+    Reconcile {
+        cluster: String,
+    },
     /// Edges only: clusters whose status is another one now.
     Status {
         clusters: BTreeMap<String, ClusterStatus>,
@@ -187,6 +191,7 @@ impl fmt::Display for Command {
             Change::Blocked { .. } => write!(f, "Blocked {key}"),
             Change::Recover { .. } => write!(f, "Recover {key}"),
             Change::Register { cluster, .. } => write!(f, "Register({cluster}) {key}"),
+            Change::Reconcile { cluster } => write!(f, "Reconcile({cluster}) {key}"),
             Change::Report { cluster, report } => write!(f, "Report({cluster} #{}) {key}", report.seq),
             Change::Status { clusters } => write!(f, "Status({} clusters) {key}", clusters.len()),
             Change::Expired { clusters } => write!(f, "Expired({} clusters) {key}", clusters.len()),

@@ -44,7 +44,9 @@ impl Knowledge {
     fn touched(&self, change: &Change, hash: &mut Sink) {
         let mut cluster = |name: &String| hash.add(&(name, self.clusters.get(name), self.stalled.get(name)));
         match change {
-            Change::Register { cluster: name, .. } | Change::Report { cluster: name, .. } => cluster(name),
+            Change::Register { cluster: name, .. }
+            | Change::Report { cluster: name, .. }
+            | Change::Reconcile { cluster: name } => cluster(name),
             Change::Status { clusters } => clusters.keys().for_each(cluster),
             Change::Forget { clusters } | Change::Expired { clusters } => clusters.iter().for_each(cluster),
             Change::Revision { record, .. } => {
