@@ -5,10 +5,10 @@ SOAK    := $(CARGO) test --release --workspace --locked
 CLASSES ?= planning properties simulation integration e2e tidy
 export CARGO_TERM_COLOR ?= always
 
-.PHONY: help demo test soak setup check fix gen bench dist
+.PHONY: help demo test soak e2e-nine setup check fix gen bench dist
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 16
 
 demo: ## Watch the whole loop work on this machine; ARGS="--exit" ends after the story
 	$(CARGO) build --profile demo --locked -p qonnect -p qonnect-agent
@@ -29,6 +29,10 @@ soak: ## The same with far larger numbers, on programs as they are shipped: hour
 	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 QONNECT_FAULT_RUNS=500 \
 		$(SOAK) --test integration -- leaders partitions faults
 	$(SOAK) --test soak
+
+e2e-nine: ## The example on nine real control planes, each of which dies and returns: a part of soak
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked --test soak -- nine
 
 setup: ## Install what tests need: Debian packages, a Kubernetes control plane, checkers of workflows, what GitHub says of itself
 	tests/control-plane/install.sh

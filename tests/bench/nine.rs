@@ -1,7 +1,6 @@
 //! Five hundred applications in one push, on nine real control planes with an agent each.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::layout::label;
 use qonnect_schema::{Cluster, yaml};
-use qonnect_tests::control_plane::ControlPlane;
-use qonnect_tests::kubelet::{Kubelets, NodeSpec};
+use qonnect_tests::member::Member;
 use qonnect_tests::world::World;
 
 use crate::figures::{Figures, ms};
@@ -50,7 +48,7 @@ async fn one_large_push() -> Duration {
     world.start_lead().await;
     let members = join_all(clusters.iter().map(Member::start)).await;
     for member in &members {
-        world.start_agent(member.plane.name(), &member.kubeconfig());
+        world.start_agent(member.plane.name(), &member.plane.kubeconfig_path());
     }
     until("every agent has reported", Instant::now(), &world, async || {
         let reported = world.clusters().await.unwrap_or_default();
@@ -78,29 +76,6 @@ async fn one_large_push() -> Duration {
     let time = until("all applications are applied", start, &world, all).await;
     push.await.expect("git push does not panic");
     time
-}
-
-/// A control plane with its controllers, and the nodes that its document declares.
-struct Member {
-    plane: ControlPlane,
-    _kubelets: Kubelets,
-}
-
-impl Member {
-    async fn start(cluster: &Cluster) -> Self {
-        let plane = ControlPlane::start(cluster.name()).await;
-        let nodes = cluster.spec.nodes.iter().flat_map(|declared| declared.nodes());
-        let nodes = nodes.map(|node| {
-            let all = &node.allocatable;
-            NodeSpec::new(&node.name, &all.cpu.to_string(), &all.memory.to_string())
-        });
-        let kubelets = Kubelets::start(&plane.kubeconfig_path(), nodes.collect()).await;
-        Self { plane, _kubelets: kubelets }
-    }
-
-    fn kubeconfig(&self) -> PathBuf {
-        self.plane.kubeconfig_path()
-    }
 }
 
 /// The namespaces of what was applied, on whichever cluster: each application has its own.

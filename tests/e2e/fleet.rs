@@ -11,10 +11,9 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::core::GroupVersionKind;
 use kube::discovery::pinned_kind;
 use qonnect_schema::{Cluster, yaml};
-use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::folder::repository;
 use qonnect_tests::git::Checkout;
-use qonnect_tests::kubelet::{Kubelets, NodeSpec};
+use qonnect_tests::member::Member;
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::world::World;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -37,11 +36,6 @@ pub(crate) struct Fleet {
     members: BTreeMap<&'static str, Member>,
 }
 
-struct Member {
-    plane: ControlPlane,
-    _kubelets: Kubelets,
-}
-
 /// The planes, empty, for one case alone: agents of two cases would fight over their objects.
 pub(crate) async fn fleet() -> MutexGuard<'static, Fleet> {
     static FLEET: OnceCell<Mutex<Fleet>> = OnceCell::const_new();
@@ -52,7 +46,7 @@ pub(crate) async fn fleet() -> MutexGuard<'static, Fleet> {
 
 impl Fleet {
     async fn start() -> Self {
-        let members = CLUSTERS.map(async |name| (name, Member::start(name).await));
+        let members = CLUSTERS.map(async |name| (name, Member::start(&document(name)).await));
         Self { members: futures::future::join_all(members).await.into_iter().collect() }
     }
 
@@ -195,20 +189,10 @@ async fn unready(client: &kube::Client) -> Result<Vec<String>, String> {
     Ok(all.iter().filter(|one| !ready(one)).map(ResourceExt::name_any).collect())
 }
 
-impl Member {
-    async fn start(name: &'static str) -> Self {
-        let plane = ControlPlane::start(name).await;
-        let kubelets = Kubelets::start(&plane.kubeconfig_path(), nodes(name)).await;
-        Self { plane, _kubelets: kubelets }
-    }
-}
-
-/// The nodes that the cluster's document declares.
-fn nodes(cluster: &str) -> Vec<NodeSpec> {
+/// As the example has it.
+fn document(cluster: &str) -> Cluster {
     let file = repository().join(format!("example-repo/clusters/{cluster}.yaml"));
-    let document: Cluster = yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-    let declared = document.spec.nodes.iter();
-    declared.map(|node| NodeSpec::new(&node.name, &node.cpu.to_string(), &node.memory.to_string())).collect()
+    yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 pub(crate) fn add_bookinfo(world: &World) {

@@ -8,6 +8,7 @@ pub mod world;
 pub mod control_plane;
 pub mod front;
 pub mod kubelet;
+pub mod member;
 
 pub mod git;
 pub mod github;

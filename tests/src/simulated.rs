@@ -118,7 +118,8 @@ impl Simulated {
     }
 }
 
-fn clusters(checkout: &Checkout) -> Vec<Cluster> {
+/// The clusters whose documents a checkout holds.
+pub fn clusters(checkout: &Checkout) -> Vec<Cluster> {
     let folder = checkout.folder().join("clusters");
     let entries = std::fs::read_dir(folder).expect("the example has clusters");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
