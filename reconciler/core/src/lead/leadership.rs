@@ -159,7 +159,8 @@ impl Leadership {
                 self.fence.submit(asked, effects);
             }
             Some((Proposal { commit, .. }, ProposalState::Approved { .. })) => {
-                let why = "what was merged is not what would be done by now".into();
+                let why =
+                    format!("{} was merged, and is not what would be done by now", review::short(commit));
                 let reviewed = Reviewed::Void(why);
                 effects.push(Effect::Propose(Change::Reviewed { commit: commit.clone(), reviewed }));
             }

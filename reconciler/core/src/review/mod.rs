@@ -15,6 +15,7 @@ mod substance;
 pub use substance::substance;
 
 mod pair;
+pub(crate) use pair::short;
 pub use pair::{Pair, Place, Standing, judge};
 
 mod body;

@@ -91,6 +91,7 @@ fn void(why: String) -> Standing {
     Standing::Became(Reviewed::Void(why))
 }
 
-fn short(commit: &str) -> &str {
+/// As people write commits.
+pub(crate) fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
 }
