@@ -13,6 +13,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::folder;
@@ -24,8 +25,16 @@ const PRIORITY: &str = "100";
 /// To make a namespace takes some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Networks of one process stand beside each other.
+static NETWORKS: AtomicU8 = AtomicU8::new(0);
+
+/// Addresses of one network.
+const SIZE: u8 = 32;
+
 #[derive(Debug)]
 pub struct Network {
+    /// The lowest of its addresses.
+    base: u8,
     router: Process,
     members: BTreeMap<String, Process>,
     rules: Mutex<usize>,
@@ -48,7 +57,9 @@ impl Network {
             "partitions need network namespaces: run this as root, with iproute2 (`make setup` installs it), or leave \
              it out with `-- --skip partitions`"
         );
+        let number = NETWORKS.fetch_add(1, Ordering::Relaxed);
         let network = Self {
+            base: number.checked_mul(SIZE).expect("a process has few networks"),
             router: namespace("router"),
             members: names.iter().map(|name| (name.clone(), namespace(name))).collect(),
             rules: Mutex::new(0),
@@ -58,7 +69,7 @@ impl Network {
     }
 
     fn connect(&self) {
-        let (router, via) = (self.router.id(), address(254).to_string());
+        let (router, via) = (self.router.id(), self.at(SIZE - 1).to_string());
         within(router, "echo 1 > /proc/sys/net/ipv4/ip_forward");
         within(router, &format!("ip link set lo up; ip address add {via}/32 dev lo"));
         for (number, (name, member)) in self.members.iter().enumerate() {
@@ -86,12 +97,18 @@ impl Network {
 
     /// Of this process: where Git and agents are.
     pub fn here(&self) -> Ipv4Addr {
-        address(1)
+        self.at(1)
     }
 
     pub fn address(&self, name: &str) -> Ipv4Addr {
         let number = self.members.keys().position(|known| known == name).expect("a member of that name");
-        address(10 + u8::try_from(number).expect("a network is small"))
+        self.at(10 + u8::try_from(number).expect("a network is small"))
+    }
+
+    /// In the range for benchmarks (RFC 2544), apart from other runs on this machine.
+    fn at(&self, offset: u8) -> Ipv4Addr {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        Ipv4Addr::new(198, 18 + (high & 1), low, self.base + offset)
     }
 
     /// The same command in the namespace of a member.
@@ -126,12 +143,6 @@ impl Network {
             within(self.router.id(), &format!("ip rule del priority {PRIORITY}"));
         }
     }
-}
-
-/// In the range for benchmarks (RFC 2544), apart from other runs on this machine.
-fn address(last: u8) -> Ipv4Addr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(198, 18 + (high & 1), low, last)
 }
 
 fn id() -> Command {
