@@ -227,7 +227,7 @@ async fn what_is_suspended_is_left_alone_until_it_is_resumed(world: &mut World) 
 async fn what_waits(world: &mut World) {
     let lamp = json!({"apiVersion": "example.com/v1", "kind": "Lamp", "metadata": {"name": "hall"}, "spec": {"on": true}});
     world.publish(&wanted(&[("db", vec![config_map("db", "3")]), ("light", vec![lamp])]));
-    world.component("light", Health::Stalled, "NotServed").await;
+    world.unhealthy("light", Health::Stalled).await;
     world
         .api(DEFINITION)
         .patch("lamps.example.com", &PatchParams::apply("somebody"), &Patch::Apply(&definition()))
