@@ -52,6 +52,10 @@ impl Office {
             if said.as_deref() != Some(word) {
                 return Err(format!("{said:?}\n{}", self.leads.tails()));
             }
+            // What was read may be younger than the tip.
+            if self.person.tip(PROPOSAL).as_ref() != Some(&tip) {
+                return Err("it moves".into());
+            }
             // It counts once the leads know that it stands there.
             self.told("Proposed", &tip[..7]).await.map(|_| tip)
         })
