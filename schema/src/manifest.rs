@@ -56,6 +56,16 @@ impl ObjectId {
     }
 }
 
+/// Whether a group, version, namespace or name is one segment of an address of the API server, and no more.
+///
+/// `web/status`, `../secrets/key` and `web?force=true` would be another request than the one that was checked. So
+/// far the rule is that of Kubernetes (`ValidatePathSegmentName`); what an address would have to escape is no part
+/// of any name that it takes.
+pub fn is_path_segment(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '%' | '?' | '#');
+    !matches!(text, "" | "." | "..") && text.chars().all(plain)
+}
+
 /// `Deployment.apps bookinfo/reviews-v1`.
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +127,16 @@ pub fn is_cluster_scoped(group: &str, kind: &str, listed: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_of_a_path_reaches_no_further() {
+        for text in ["web", "system:kube-scheduler", "v1", "rbac.authorization.k8s.io", "a@b"] {
+            assert!(is_path_segment(text), "{text}");
+        }
+        for text in ["", ".", "..", "a/b", "a%2fb", "a?force=true", "a#b", "a b", "a\n", "ä"] {
+            assert!(!is_path_segment(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn scope_is_known_by_kind_and_group() {

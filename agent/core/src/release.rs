@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use qonnect_schema::documents::release::{Mark, ReleaseSpec};
-use qonnect_schema::manifest::ObjectId;
+use qonnect_schema::documents::release::{Mark, ReleaseSpec, ReleasedApplication};
+use qonnect_schema::manifest::{ObjectId, is_path_segment};
 use qonnect_schema::tree::{Entry, Tree};
 use qonnect_schema::{Epoch, Release, layout, yaml};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,10 @@ pub enum Refusal {
     Epoch { found: Epoch, held: Epoch },
     #[error("{path} is no place for an object of this release")]
     Misplaced { path: String },
+    #[error(
+        "application {application} has the namespace {namespace:?}, which the API server has no address for"
+    )]
+    Namespace { application: String, namespace: String },
     #[error("{path} cannot be read: {why}")]
     Object { path: String, why: String },
     #[error("{id} stands in the release twice, in {first} and {second}")]
@@ -126,6 +130,7 @@ pub fn verify(tree: &Tree, cluster: &str, held: &Mark, before: &[Desired]) -> Re
         return Err(Refusal::Digest { found, wanted: spec.digest });
     }
     not_older(&spec, held)?;
+    addressable(&spec)?;
     let before: BTreeMap<&str, &Desired> =
         before.iter().map(|object| (object.hash.as_ref(), object)).collect();
     let objects = objects(&files, &spec, &before)?;
@@ -143,6 +148,16 @@ fn not_older(spec: &ReleaseSpec, held: &Mark) -> Result<(), Refusal> {
         return Err(Refusal::Ambiguous { generation: spec.generation });
     }
     Ok(())
+}
+
+/// Service accounts are named by these namespaces.
+fn addressable(spec: &ReleaseSpec) -> Result<(), Refusal> {
+    match spec.order.iter().find(|released| !is_path_segment(&released.namespace)) {
+        Some(ReleasedApplication { application, namespace, .. }) => {
+            Err(Refusal::Namespace { application: application.clone(), namespace: namespace.clone() })
+        }
+        None => Ok(()),
+    }
 }
 
 fn files(tree: &Tree) -> Result<BTreeMap<&str, &[u8]>, Refusal> {
@@ -231,15 +246,22 @@ fn hash(bytes: &[u8]) -> String {
 fn desired(bytes: &[u8], owner: Owner, hash: String) -> Result<Desired, String> {
     let object: Value = yaml::from_str(text(bytes)?).map_err(|error| error.to_string())?;
     let id = ObjectId::of(&object).ok_or("it lacks apiVersion, kind or metadata.name")?;
-    let api_version = object["apiVersion"].as_str().expect("its identity has one").into();
+    let api_version = object["apiVersion"].as_str().expect("its identity has one");
+    if let Some(part) = parts(&id, api_version).find(|part| !is_path_segment(part)) {
+        return Err(format!("the API server has no address for {part:?}"));
+    }
     let body = serde_json::to_vec(&object).expect("a value is always JSON").into();
-    Ok(Desired { id, owner, api_version, body, hash: hash.into() })
+    Ok(Desired { api_version: api_version.into(), id, owner, body, hash: hash.into() })
+}
+
+/// What the address of an object is made of, but for its kind, which the API server itself turns into a word.
+fn parts<'a>(id: &'a ObjectId, api_version: &'a str) -> impl Iterator<Item = &'a str> {
+    let namespace = Some(&*id.namespace).filter(|namespace| !namespace.is_empty());
+    api_version.splitn(2, '/').chain(namespace).chain([&*id.name])
 }
 
 #[cfg(test)]
 mod tests {
-    use qonnect_schema::documents::release::ReleasedApplication;
-
     use super::*;
 
     fn release(cluster: &str, generation: u64, term: u64, files: &[(&str, &str)]) -> Tree {
@@ -353,6 +375,32 @@ mod tests {
         let twice = [("shop/web/00-a.yaml", WEB), ("shop/db/00-b.yaml", WEB)];
         let refusal = verify(&release("fog", 1, 1, &twice), "fog", &Mark::default(), &[]).unwrap_err();
         assert!(matches!(refusal, Refusal::Twice { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn what_would_reach_another_address_is_refused() {
+        for (api_version, namespace, name) in [
+            ("v1", "shop", "web/status"),
+            ("v1", "shop", "../../kube-system/configmaps/x"),
+            ("v1", "shop", "web?force=true&x="),
+            ("v1", "shop/../kube-system", "web"),
+            ("apps/v1/namespaces", "shop", "web"),
+            ("v1", "shop", ".."),
+        ] {
+            let object = format!(
+                "apiVersion: {api_version}\nkind: ConfigMap\nmetadata: {{name: '{name}', namespace: '{namespace}'}}\n"
+            );
+            let tree = release("fog", 1, 1, &[("shop/web/00-a.yaml", &object)]);
+            let refusal = verify(&tree, "fog", &Mark::default(), &[]).unwrap_err();
+            assert!(matches!(refusal, Refusal::Object { .. }), "{api_version} {namespace} {name}: {refusal}");
+        }
+        let mut tree = release("fog", 1, 1, FILES);
+        let text = text(tree[layout::RELEASE].bytes().unwrap())
+            .unwrap()
+            .replace("namespace: shop", "namespace: \"shop\\nx\"");
+        tree.insert(layout::RELEASE.into(), Entry::file(text));
+        let refusal = verify(&tree, "fog", &Mark::default(), &[]).unwrap_err();
+        assert!(matches!(refusal, Refusal::Namespace { .. }), "{refusal}");
     }
 
     #[test]

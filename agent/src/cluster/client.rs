@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{DynamicObject, Request, Resource};
+use kube::core::{DynamicObject, Request, Resource, request};
 use kube::{Client, Config};
 use qonnect_agent_core::conflict;
 use qonnect_agent_core::release::Desired;
@@ -143,7 +144,7 @@ impl Cluster {
             .patch(&id.name, params, &Patch::Apply(Value::Null))
             .map_err(kube::Error::BuildRequest)?;
         *request.body_mut() = body.to_vec();
-        self.client.request(as_user(request, served.user.as_ref())).await
+        self.client.request(as_user(request, served.user.as_ref())?).await
     }
 
     pub(super) async fn served(&self, api_version: &str, id: &ObjectId) -> Result<Served, Problem> {
@@ -175,10 +176,10 @@ impl Cluster {
     pub(super) async fn live(&self, served: &Served, id: &ObjectId) -> Result<Option<Value>, Problem> {
         let path =
             DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
-        let request = Request::new(path)
-            .get(&id.name, &Default::default())
-            .map_err(|error| problem(&kube::Error::BuildRequest(error)))?;
-        match self.client.request(as_user(request, served.user.as_ref())).await {
+        let request =
+            Request::new(path).get(&id.name, &Default::default()).map_err(kube::Error::BuildRequest);
+        let request = request.and_then(|request| as_user(request, served.user.as_ref()));
+        match self.client.request(request.map_err(|error| problem(&error))?).await {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(problem(&error)),
@@ -196,7 +197,7 @@ impl Cluster {
             DynamicObject::url_path(&served.resource, served.namespaced.then_some(id.namespace.as_str()));
         let request = Request::new(path).delete(&id.name, params).map_err(kube::Error::BuildRequest)?;
         let answer =
-            self.client.request_status::<DynamicObject>(as_user(request, served.user.as_ref())).await?;
+            self.client.request_status::<DynamicObject>(as_user(request, served.user.as_ref())?).await?;
         Ok(answer.is_right())
     }
 
@@ -229,15 +230,19 @@ impl Cluster {
 }
 
 /// The API server takes it for the word of the service account, and refuses what that may not do.
+///
+/// # Errors
+/// For a name that no header can hold: parts of it are read from Git, or from the inventory.
 pub(super) fn as_user(
     mut request: hyper::Request<Vec<u8>>,
     user: Option<&Arc<str>>,
-) -> hyper::Request<Vec<u8>> {
+) -> Result<hyper::Request<Vec<u8>>, kube::Error> {
     if let Some(user) = user {
-        let name = user.parse().expect("names of service accounts are ASCII");
+        let name = HeaderValue::from_str(user)
+            .map_err(|error| kube::Error::BuildRequest(request::Error::BuildRequest(error.into())))?;
         request.headers_mut().insert("impersonate-user", name);
     }
-    request
+    Ok(request)
 }
 
 fn params(force: bool) -> PatchParams {
@@ -249,4 +254,18 @@ pub(super) async fn within<T>(call: impl Future<Output = Result<T, Problem>>) ->
         transient("Unreachable", format!("the API server did not answer within {} s", CALL_TIMEOUT.as_secs()))
     };
     tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(timeout()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_that_no_header_can_hold_is_an_error_of_its_object_alone() {
+        let with = |user: &str| as_user(hyper::Request::new(Vec::new()), Some(&user.into()));
+        let request = with("system:serviceaccount:shop:seller").unwrap();
+        assert_eq!(request.headers()["impersonate-user"], "system:serviceaccount:shop:seller");
+        let found = problem(&with("system:serviceaccount:shop\nx:seller").unwrap_err());
+        assert_eq!((found.reason.as_str(), found.transient), ("Invalid", false), "{}", found.message);
+    }
 }

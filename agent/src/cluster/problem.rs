@@ -18,7 +18,12 @@ pub(super) fn lasting(reason: &str, message: impl Into<String>) -> Problem {
 }
 
 pub(super) fn problem(error: &Error) -> Problem {
-    let Error::Api(status) = error else { return transient("Unreachable", message(error)) };
+    let status = match error {
+        Error::Api(status) => status,
+        // It never left: asking again would build the same.
+        Error::BuildRequest(_) => return lasting("Invalid", message(error)),
+        _ => return transient("Unreachable", message(error)),
+    };
     let text = status.message.as_str();
     match status.code {
         409 => match conflicts(status) {

@@ -108,7 +108,7 @@ impl Cluster {
         let request = Request::new(SelfSubjectAccessReview::url_path(&(), None))
             .create(&PostParams::default(), body)
             .map_err(kube::Error::BuildRequest)?;
-        self.client.request(as_user(request, right.user.as_ref())).await
+        self.client.request(as_user(request, right.user.as_ref())?).await
     }
 
     /// What it takes to run such objects; nothing where the cluster does not serve them.

@@ -22,7 +22,7 @@ document!(
 pub struct SnapshotSpec {
     /// The index of the Knowledge Base.
     pub index: u64,
-    /// The moment that planning takes for now.
+    /// What counts as now in the plan, as RFC 3339 writes it.
     pub now: Timestamp,
     #[serde(default)]
     pub clusters: BTreeMap<String, ClusterState>,

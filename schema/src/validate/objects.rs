@@ -9,7 +9,7 @@ use super::fleet::escape;
 use super::words::{did_you_mean, list, quoted};
 use crate::documents::application::{Application, Component};
 use crate::layout::{self, label};
-use crate::manifest::{ObjectId, is_cluster_scoped};
+use crate::manifest::{ObjectId, is_cluster_scoped, is_path_segment};
 use crate::substitution::{self, Piece, Variable};
 use crate::units::Span;
 
@@ -242,7 +242,7 @@ fn is_name(name: &str, strict: bool) -> bool {
         true => {
             bounded && name.chars().all(inner) && edge(name.chars().next()) && edge(name.chars().next_back())
         }
-        false => bounded && !name.contains(['/', '%']) && name != "." && name != "..",
+        false => bounded && is_path_segment(name),
     }
 }
 
