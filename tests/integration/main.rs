@@ -19,5 +19,6 @@ mod multicluster;
 mod partitions;
 mod recovery;
 mod sim;
+mod traces;
 mod trust;
 mod workflow;

@@ -40,6 +40,8 @@ pub struct Leads {
     git: Option<Proxy>,
     /// What their configuration says beside where they are.
     pub config: Value,
+    /// Variables that leads find in their environment.
+    pub environment: BTreeMap<&'static str, String>,
     running: BTreeMap<String, Process>,
 }
 
@@ -66,7 +68,9 @@ impl Leads {
         });
         let (peers, running) = (peers.collect(), BTreeMap::new());
         let config = json!({"repository": {"branch": "main", "poll": "1s"}});
-        Self { peers, folder, host, checkout, secured: false, network: None, git: None, config, running }
+        let environment = BTreeMap::new();
+        let (secured, network, git) = (false, None, None);
+        Self { peers, folder, host, checkout, secured, network, git, config, environment, running }
     }
 
     /// As [`Self::new`], with certificates between the leads.
@@ -185,7 +189,8 @@ impl Leads {
         command
             .env("NO_COLOR", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null");
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .envs(&self.environment);
         let command = match &self.network {
             Some(network) => network.enter(name, &command),
             None => command,

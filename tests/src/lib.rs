@@ -5,6 +5,7 @@ pub mod network;
 pub mod speakers;
 pub mod world;
 
+pub mod collector;
 pub mod control_plane;
 pub mod front;
 pub mod kubelet;

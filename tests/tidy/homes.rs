@@ -3,11 +3,12 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
     ("octocrab", &["reconciler/src/forge/github/door.rs"]),
+    ("opentelemetry", &["reconciler/src/cli/lead/otlp.rs"]),
     ("openraft", &["reconciler/src/consensus/"]),
     ("redb", &["reconciler/src/consensus/"]),
     ("rcgen", &["reconciler/src/tls/issue.rs"]),

@@ -13,6 +13,7 @@ use qonnect_git::signature::Key;
 use qonnect_git::{Commit, CommitDraft, Depth, Limits, Mirror, Push, Remote};
 use qonnect_schema::Origin;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::run::Events;
 use super::{relay, review};
@@ -25,6 +26,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) struct Task {
     pub(super) work: Work,
     pub(super) end: CancellationToken,
+    /// What it is a step of.
+    pub(super) span: Span,
 }
 
 #[derive(Debug)]
@@ -68,7 +71,8 @@ pub(super) fn start(
             mirror.sign_with(key);
         }
         drop(opened.send(Ok(())));
-        for Task { work, end } in tasks {
+        for Task { work, end, span } in tasks {
+            let _step = span.entered();
             if end.is_cancelled() {
                 continue;
             }

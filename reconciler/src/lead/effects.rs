@@ -12,9 +12,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc as queue, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, info_span};
 
 use super::propose::Proposal;
 use super::run::Events;
+use super::trace::Trace;
 use super::{deploy, spec};
 use crate::consensus::{Consensus, Leadership};
 use crate::forge;
@@ -33,6 +35,7 @@ pub(super) struct Effects {
     pub(super) revision: watch::Sender<Option<Arc<Revision>>>,
     pub(super) term: Option<Term>,
     pub(super) alarm: Option<JoinHandle<()>>,
+    pub(super) trace: Trace,
 }
 
 /// A leadership, and what ends with it.
@@ -55,8 +58,19 @@ impl<T> From<mpsc::SendError<T>> for Gone {
 impl Effects {
     pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), Gone> {
         match effect {
-            Effect::Propose(change) => self.propose(change)?,
-            Effect::Record(intent) => self.propose(Change::Intent(intent))?,
+            Effect::Propose(change) => {
+                let span = match &change {
+                    Change::Outcome { intent, outcome } => {
+                        info_span!(parent: &self.trace.end(intent, outcome), "settle")
+                    }
+                    _ => Span::none(),
+                };
+                self.propose(change, span)?;
+            }
+            Effect::Record(intent) => {
+                let span = info_span!(parent: self.trace.of(&intent.id), "record");
+                self.propose(Change::Intent(intent), span)?;
+            }
             Effect::Restore(good) => {
                 let knowledge = self.consensus.knowledge();
                 self.spec.send(spec::Work::Restore { good, knowledge })?;
@@ -65,7 +79,7 @@ impl Effects {
                 let knowledge = self.consensus.knowledge();
                 self.spec.send(spec::Work::ReadApproved { good, knowledge })?;
             }
-            Effect::Review(ask) => self.later(Duration::ZERO, deploy::Work::Review(ask))?,
+            Effect::Review(ask) => self.deploy(deploy::Work::Review(ask), Span::none())?,
             Effect::ReadSpec(epoch) => {
                 self.spec.send(spec::Work::Answer(epoch))?;
                 self.fetch.notify_one();
@@ -74,9 +88,14 @@ impl Effects {
             Effect::ReadTip { branch, after, asks, expected } => {
                 self.later(after, deploy::Work::Read { branch, asks, expected })?;
             }
-            Effect::Write(draft) => self.later(Duration::ZERO, deploy::Work::Write(draft))?,
+            Effect::Write(draft) => {
+                self.trace.begin(&draft);
+                let span = info_span!(parent: self.trace.of(&draft.intent), "write");
+                self.deploy(deploy::Work::Write(draft), span)?;
+            }
             Effect::Push { branch, intent, commit, base } => {
-                self.later(Duration::ZERO, deploy::Work::Push { branch, intent, commit, base })?;
+                let span = info_span!(parent: self.trace.of(&intent), "push", commit);
+                self.deploy(deploy::Work::Push { branch, intent, commit, base }, span)?;
             }
             Effect::Forge(wanted) => self.show(wanted),
             Effect::WakeAt(at) => self.wake(at),
@@ -84,9 +103,9 @@ impl Effects {
         Ok(())
     }
 
-    fn propose(&self, change: Change) -> Result<(), Gone> {
+    fn propose(&self, change: Change, span: Span) -> Result<(), Gone> {
         let Some(Term { leadership, .. }) = self.term else { return Ok(()) };
-        self.proposals.send(Proposal { leadership, change }).map_err(|_| Gone)
+        self.proposals.send(Proposal { leadership, change, span }).map_err(|_| Gone)
     }
 
     fn show(&self, wanted: Arc<Wanted>) {
@@ -95,12 +114,17 @@ impl Effects {
         }
     }
 
-    fn later(&self, after: Duration, work: deploy::Work) -> Result<(), Gone> {
+    fn deploy(&self, work: deploy::Work, span: Span) -> Result<(), Gone> {
         let Some(Term { end, .. }) = &self.term else { return Ok(()) };
-        let task = deploy::Task { work, end: end.clone() };
+        Ok(self.deploy.send(deploy::Task { work, end: end.clone(), span })?)
+    }
+
+    fn later(&self, after: Duration, work: deploy::Work) -> Result<(), Gone> {
         if after.is_zero() {
-            return Ok(self.deploy.send(task)?);
+            return self.deploy(work, Span::none());
         }
+        let Some(Term { end, .. }) = &self.term else { return Ok(()) };
+        let task = deploy::Task { work, end: end.clone(), span: Span::none() };
         let deploy = self.deploy.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(after).await;

@@ -14,6 +14,8 @@ pub use config::Config;
 
 mod effects;
 
+mod trace;
+
 mod shown;
 mod spec;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use qonnect_core::knowledge::{Answer, Change};
 use qonnect_core::lead::Event;
 use tokio::sync::mpsc;
+use tracing::{Instrument as _, Span};
 
 use super::run::Events;
 use crate::consensus::{Consensus, Error, Leadership};
@@ -17,6 +18,8 @@ const RETRY: Duration = Duration::from_millis(200);
 pub(super) struct Proposal {
     pub(super) leadership: Leadership,
     pub(super) change: Change,
+    /// What it is a step of.
+    pub(super) span: Span,
 }
 
 /// Goes on until every sender is gone.
@@ -25,12 +28,12 @@ pub(super) async fn run(
     mut proposals: mpsc::UnboundedReceiver<Proposal>,
     events: Events,
 ) {
-    while let Some(Proposal { leadership, change }) = proposals.recv().await {
+    while let Some(Proposal { leadership, change, span }) = proposals.recv().await {
         let intent = match &change {
             Change::Intent(intent) => Some(intent.id.clone()),
             _ => None,
         };
-        let answer = propose(&consensus, leadership, change).await;
+        let answer = propose(&consensus, leadership, change).instrument(span).await;
         if let Some(intent) = intent {
             let accepted = answer.is_some_and(|answer| !matches!(answer, Answer::Superseded));
             events.send(Event::Recorded { intent, accepted });

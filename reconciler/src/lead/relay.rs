@@ -8,6 +8,7 @@ use qonnect_schema::api::ReleaseFolder;
 use qonnect_schema::layout;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::deploy::{Task, Work};
 
@@ -41,7 +42,7 @@ impl Relay {
         let end = CancellationToken::new();
         // Also when the agent hangs up.
         let _end = end.clone().drop_guard();
-        self.0.send(Task { work: Work::HandOn(wanted), end }).ok()?;
+        self.0.send(Task { work: Work::HandOn(wanted), end, span: Span::none() }).ok()?;
         tokio::time::timeout(PATIENCE, folder).await.ok()?.ok()?
     }
 }

@@ -21,6 +21,7 @@ use super::config::Config;
 use super::effects::{Effects, Gone, Term};
 use super::liveness::Liveness;
 use super::relay::Relay;
+use super::trace::Trace;
 use super::{deploy, notes, propose, shown, spec, watch as watching};
 use crate::api;
 use crate::consensus::{self, Consensus, Leadership};
@@ -141,6 +142,7 @@ async fn wire(config: &Config, consensus: Consensus) -> anyhow::Result<Lead> {
         revision,
         term: None,
         alarm: None,
+        trace: Trace::default(),
     };
     let (ended, core_ended) = oneshot::channel();
     let body = move || {
@@ -191,12 +193,13 @@ fn decide(mut core: Core, inputs: &mpsc::Receiver<Input>, mut effects: Effects) 
             };
             if matches!(event, Event::Deposed) {
                 effects.term = None;
+                effects.trace.deposed();
             }
-            if carry_out(&mut effects, core.observe(event)).is_err() {
+            if step(&mut effects, || core.observe(event)).is_err() {
                 return;
             }
         }
-        if carry_out(&mut effects, core.decide(Timestamp::now())).is_err() {
+        if step(&mut effects, || core.decide(Timestamp::now())).is_err() {
             return;
         }
         let Ok(next) = inputs.recv() else { return };
@@ -205,7 +208,10 @@ fn decide(mut core: Core, inputs: &mpsc::Receiver<Input>, mut effects: Effects) 
     }
 }
 
-fn carry_out(effects: &mut Effects, wanted: Vec<Effect>) -> Result<(), Gone> {
+fn step(effects: &mut Effects, think: impl FnOnce() -> Vec<Effect>) -> Result<(), Gone> {
+    let begun = Instant::now();
+    let wanted = think();
+    effects.trace.planned(begun.elapsed());
     wanted.into_iter().try_for_each(|effect| effects.carry_out(effect))
 }
 
