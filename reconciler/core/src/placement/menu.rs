@@ -198,6 +198,7 @@ impl Menus {
         self.sort[at] = number(&mut self.sorts, member.rates());
         self.rows.clear();
         let position = at as u32;
+        let before: Vec<_> = self.admitted.iter().map(|admission| admission.members.clone()).collect();
         for Admission { component, residency, members } in &mut self.admitted {
             let admits = Wants { component, residency }.refused(member, false).is_none();
             match (members.binary_search(&position), admits) {
@@ -208,35 +209,45 @@ impl Menus {
         }
         for menu in self.all.iter_mut().filter(|menu| menu.users > 0) {
             let groups = &self.groups[menu.key.pods];
-            let admits = self.admitted[menu.key.admission].members.binary_search(&position).is_ok();
+            let (before, admitted) =
+                (&before[menu.key.admission], &self.admitted[menu.key.admission].members);
+            let admits = admitted.binary_search(&position).is_ok();
             let value = (admits && large_enough(groups, member))
                 .then(|| menu.scales.own(&objective::raw(groups, member)));
-            menu.set(position, value);
+            // A list that many menus share is changed once for all of them.
+            let shared = Arc::ptr_eq(&menu.members, before) && admits == value.is_some();
+            menu.set(position, value, shared.then_some(admitted));
         }
     }
 }
 
 impl Menu {
-    fn set(&mut self, member: u32, value: Option<i64>) {
-        match (self.members.binary_search(&member), value) {
-            (Ok(at), Some(value)) => {
-                let was = std::mem::replace(&mut self.values[at], value);
-                if was > self.least {
-                    self.least = self.least.min(value);
-                    return;
-                }
-            }
-            (Ok(at), None) => {
-                Arc::make_mut(&mut self.members).remove(at);
-                self.values.remove(at);
-            }
+    /// `members` is the list afterwards, where it is there already.
+    fn set(&mut self, member: u32, value: Option<i64>, members: Option<&Arc<Vec<u32>>>) {
+        let found = self.members.binary_search(&member);
+        match (members, found, value) {
+            (Some(members), ..) => self.members = members.clone(),
+            (None, Ok(at), None) => drop(Arc::make_mut(&mut self.members).remove(at)),
+            (None, Err(at), Some(_)) => Arc::make_mut(&mut self.members).insert(at, member),
+            _ => {}
+        }
+        let was = match (found, value) {
+            (Ok(at), Some(value)) => std::mem::replace(&mut self.values[at], value),
+            (Ok(at), None) => self.values.remove(at),
             (Err(at), Some(value)) => {
-                Arc::make_mut(&mut self.members).insert(at, member);
                 self.values.insert(at, value);
+                i64::MAX
             }
             (Err(_), None) => return,
-        }
-        self.least = self.values.iter().copied().min().unwrap_or(0);
+        };
+        self.least = match value {
+            // Something else may be the least now.
+            _ if was <= self.least || self.values.len() < 2 => self.values.iter().copied().min().unwrap_or(0),
+            Some(value) => self.least.min(value),
+            None => self.least,
+        };
+        debug_assert_eq!(self.members.len(), self.values.len());
+        debug_assert_eq!(self.least, self.values.iter().copied().min().unwrap_or(0));
     }
 }
 
