@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use qonnect_core::decision::{self, Deployed, Input};
+use qonnect_core::decision::{self, Deployed, Input, Rendered};
 use qonnect_core::placement::{self, ApplicationPlan, Plan, Planner, Touched};
 use qonnect_schema::documents::placement::PlacementSpec;
 use qonnect_schema::documents::snapshot::ClusterStatus;
@@ -129,40 +129,42 @@ fn masses() -> (Duration, usize) {
     let mut deployed = Deployed::default();
     let mut releases = BTreeMap::new();
     let none = BTreeSet::new();
-    let publish = |plan: &Plan,
-                   snapshot: &mut SnapshotSpec,
-                   deployed: &mut Deployed,
-                   releases: &mut BTreeMap<String, qonnect_schema::api::ReleaseHint>| {
-        let (epoch, group) = (Epoch { era: 0, term: 1, node: 1 }, "bench");
-        let input = Input {
-            revision: &revision,
-            frozen: &none,
-            plan,
-            snapshot,
-            releases,
-            deployed,
-            epoch,
-            group,
-            withheld: &BTreeSet::new(),
-        };
-        let draft = decision::decide(&input)?;
-        let at = Instant::now();
-        let commit = format!("c{}", snapshot.index);
-        deployed.advance(commit.clone(), draft.time, &draft.files);
-        for (cluster, release) in &draft.releases {
-            let hint = qonnect_schema::api::ReleaseHint {
-                commit: commit.clone(),
-                generation: release.generation,
-                digest: release.digest.clone(),
+    let mut rendered = Rendered::default();
+    let mut publish =
+        |plan: &Plan,
+         snapshot: &mut SnapshotSpec,
+         deployed: &mut Deployed,
+         releases: &mut BTreeMap<String, qonnect_schema::api::ReleaseHint>| {
+            let (epoch, group) = (Epoch { era: 0, term: 1, node: 1 }, "bench");
+            let input = Input {
+                revision: &revision,
+                frozen: &none,
+                plan,
+                snapshot,
+                releases,
+                deployed,
+                epoch,
+                group,
+                withheld: &BTreeSet::new(),
             };
-            releases.insert(cluster.clone(), hint);
-        }
-        for (name, placement) in draft.placements {
-            snapshot.placements.insert(name, placement.expect("nothing is removed here"));
-        }
-        snapshot.index += 1;
-        Some(at)
-    };
+            let draft = decision::decide(&input, &mut rendered)?;
+            let at = Instant::now();
+            let commit = format!("c{}", snapshot.index);
+            deployed.advance(commit.clone(), draft.time, &draft.files);
+            for (cluster, release) in &draft.releases {
+                let hint = qonnect_schema::api::ReleaseHint {
+                    commit: commit.clone(),
+                    generation: release.generation,
+                    digest: release.digest.clone(),
+                };
+                releases.insert(cluster.clone(), hint);
+            }
+            for (name, placement) in draft.placements {
+                snapshot.placements.insert(name, placement.expect("nothing is removed here"));
+            }
+            snapshot.index += 1;
+            Some(at)
+        };
     publish(&plan, &mut snapshot, &mut deployed, &mut releases);
     let dead: BTreeSet<String> = revision.clusters.keys().step_by(10).cloned().collect();
     for name in &dead {

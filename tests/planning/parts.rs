@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use qonnect_core::decision::{Deployed, Input, decide as decide_draft};
+use qonnect_core::decision::{Deployed, Input, Rendered, decide as decide_draft};
 use qonnect_core::placement::{Plan, Planner, Touched, plan};
 use qonnect_schema::Epoch;
 use qonnect_schema::manifest::Manifest;
@@ -205,7 +205,7 @@ fn each_part_is_rendered_with_its_share_and_its_own_callee() {
         Arc::make_mut(&mut source.manifests).get_mut(component).unwrap().push(map);
     }
     let planned = plan(&revision, &snapshot);
-    let draft = decide_draft(&Input {
+    let input = Input {
         revision: &revision,
         frozen: &BTreeSet::new(),
         plan: &planned,
@@ -215,8 +215,8 @@ fn each_part_is_rendered_with_its_share_and_its_own_callee() {
         epoch: Epoch { era: 0, term: 1, node: 1 },
         group: "g",
         withheld: &BTreeSet::new(),
-    });
-    let files = draft.unwrap().files;
+    };
+    let files = decide_draft(&input, &mut Rendered::default()).unwrap().files;
     let file = |path: &str| String::from_utf8(files[path].as_ref().unwrap().to_vec()).unwrap();
     for (path, replicas) in [
         ("clusters/a/shop/web/00-deployment-web.yaml", "replicas: 2"),

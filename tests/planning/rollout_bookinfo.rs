@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use qonnect_core::decision::{Deployed, Draft, Input, decide};
+use qonnect_core::decision::{Deployed, Draft, Input, Rendered, decide};
 use qonnect_core::placement;
 use qonnect_schema::api::ReleaseHint;
 use qonnect_schema::documents::application::Objectives;
@@ -49,7 +49,7 @@ impl Fleet {
     /// Decides and publishes; `None` if there is nothing to do.
     fn publish(&mut self) -> Option<Draft> {
         let plan = placement::plan(&self.revision, &self.snapshot);
-        let draft = decide(&Input {
+        let input = Input {
             revision: &self.revision,
             frozen: &BTreeSet::new(),
             plan: &plan,
@@ -59,7 +59,8 @@ impl Fleet {
             epoch: Epoch { era: 0, term: 1, node: 1 },
             group: "g",
             withheld: &BTreeSet::new(),
-        })?;
+        };
+        let draft = decide(&input, &mut Rendered::default())?;
         let commit = format!("c{}", self.snapshot.index);
         self.deployed.advance(commit.clone(), draft.time, &draft.files);
         for (path, bytes) in draft.files.clone() {

@@ -7,6 +7,7 @@ use qonnect_schema::documents::application::Component;
 use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Placement, layout};
 
+use super::rendered::{Files, Rendered};
 use super::{AllCopies, Input, component_folder, document};
 use crate::render::{self, Context, Endpoint};
 use crate::rollout::Copies;
@@ -14,22 +15,20 @@ use crate::rollout::Copies;
 type Tree = BTreeMap<String, Arc<[u8]>>;
 
 /// The rendered objects of every cluster.
-pub(super) fn files(input: &Input<'_>, copies: &AllCopies) -> Tree {
+pub(super) fn files(input: &Input<'_>, copies: &AllCopies, rendered: &mut Rendered) -> Tree {
+    rendered.fit(input.revision, copies);
     let mut tree = frozen(input);
     for (name, source) in &input.revision.applications {
         if let Some(copies) = copies.get(name) {
-            application(input, source, copies, &mut tree);
+            let files = rendered.files(source, copies, || application(input, source, copies));
+            tree.extend(files.iter().cloned());
         }
     }
     tree
 }
 
-fn application(
-    input: &Input<'_>,
-    source: &ApplicationSource,
-    copies: &BTreeMap<String, Copies>,
-    tree: &mut Tree,
-) {
+fn application(input: &Input<'_>, source: &ApplicationSource, copies: &BTreeMap<String, Copies>) -> Files {
+    let mut all = Files::new();
     let name = source.application.name();
     let mut by_cluster: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for component in &source.application.spec.components {
@@ -47,13 +46,20 @@ fn application(
             cluster_scoped: &input.revision.fleet.cluster_scoped,
         };
         let (file, bytes) = render::namespace(source);
-        tree.insert(format!("{}/{name}/{file}", layout::cluster_folder(cluster)), bytes);
+        all.push((format!("{}/{name}/{file}", layout::cluster_folder(cluster)), bytes));
         for component in components {
             let folder = component_folder(cluster, name, &component.name);
             let files = render::component(component, &context).into_iter();
-            tree.extend(files.map(|(file, bytes)| (format!("{folder}/{file}"), bytes)));
+            all.extend(files.map(|(file, bytes)| (format!("{folder}/{file}"), bytes)));
         }
     }
+    for (path, bytes) in &mut all {
+        // What is kept takes no room twice.
+        if let Some(deployed) = input.deployed.files.get(path).filter(|deployed| *deployed == bytes) {
+            *bytes = deployed.clone();
+        }
+    }
+    all
 }
 
 /// Where `cluster` reaches each component. One that runs nowhere keeps the name of its Service, so that its

@@ -27,6 +27,9 @@ pub use change::{Change, What};
 
 mod desired;
 
+mod rendered;
+pub use rendered::Rendered;
+
 mod message;
 pub use message::Note;
 pub(crate) use message::words;
@@ -100,7 +103,9 @@ const RUNNERS_UP_MAX: usize = 5;
 const REFUSED_MAX: usize = 20;
 
 /// What to commit, if anything.
-pub fn decide(input: &Input<'_>) -> Option<Draft> {
+///
+/// `rendered` is what it was given for the last decision, or empty: the draft is the same.
+pub fn decide(input: &Input<'_>, rendered: &mut Rendered) -> Option<Draft> {
     let revision = input.plan.divided(input.revision);
     let input = &Input { revision: &revision, ..*input };
     let world = World {
@@ -114,10 +119,10 @@ pub fn decide(input: &Input<'_>) -> Option<Draft> {
     withhold(input, &mut progress);
     let intent = intent_id(input);
     let steps = steps(input, &progress);
-    let placements = changed_placements(input, progress.clone());
-    let copies = progress.into_iter().map(|(name, components)| (name, copies(components))).collect();
+    let copies = progress.iter().map(|(name, components)| (name.clone(), copies(components))).collect();
+    let placements = changed_placements(input, progress);
 
-    let mut tree = desired::files(input, &copies);
+    let mut tree = desired::files(input, &copies, rendered);
     let releases = release::releases(input, &copies, &intent, &mut tree);
     desired::placements(input, &placements, &mut tree);
     let files = input.deployed.changes(&tree);
@@ -210,9 +215,11 @@ fn renders(changes: &[Change], files: &BTreeMap<String, Option<Arc<[u8]>>>) -> b
 /// By application and component: where its objects are. Without an entry it has none.
 type AllCopies = BTreeMap<String, BTreeMap<String, Copies>>;
 
-fn copies(components: BTreeMap<String, Progress>) -> BTreeMap<String, Copies> {
-    let placed = components.into_iter();
-    placed.filter_map(|(name, progress)| Some((name, rollout::copies(&progress.placement)?))).collect()
+fn copies(components: &BTreeMap<String, Progress>) -> BTreeMap<String, Copies> {
+    let placed = components.iter();
+    placed
+        .filter_map(|(name, progress)| Some((name.clone(), rollout::copies(&progress.placement)?)))
+        .collect()
 }
 
 fn steps(input: &Input<'_>, progress: &BTreeMap<String, BTreeMap<String, Progress>>) -> Vec<Change> {

@@ -1,4 +1,7 @@
+use std::cell::RefCell;
+
 use qonnect_schema::documents::application::{ApplicationSpec, Objectives};
+use qonnect_schema::documents::cluster::Ingress;
 use qonnect_schema::documents::fleet::Moves;
 use qonnect_schema::documents::release::{Mark, RemovalCause};
 use qonnect_schema::documents::snapshot::{
@@ -23,6 +26,7 @@ struct Fleet {
     releases: BTreeMap<String, ReleaseHint>,
     deployed: Deployed,
     withheld: BTreeSet<Class>,
+    rendered: RefCell<Rendered>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -76,6 +80,7 @@ impl Fleet {
             releases: BTreeMap::new(),
             deployed: Deployed::default(),
             withheld: BTreeSet::new(),
+            rendered: RefCell::default(),
         }
     }
 
@@ -94,7 +99,7 @@ impl Fleet {
         let plan = ApplicationPlan { components, ..Default::default() };
         let names = self.revision.applications.keys();
         let plan = Plan { applications: names.map(|name| (name.clone(), plan.clone())).collect() };
-        decide(&Input {
+        let input = Input {
             revision: &self.revision,
             frozen: &self.frozen,
             plan: &plan,
@@ -104,7 +109,10 @@ impl Fleet {
             epoch: Epoch { era: 0, term: 1, node: 1 },
             group: "g",
             withheld: &self.withheld,
-        })
+        };
+        let draft = decide(&input, &mut self.rendered.borrow_mut());
+        assert_eq!(draft, decide(&input, &mut Rendered::default()), "what is kept changes nothing");
+        draft
     }
 
     fn publish(&mut self, placed: &[(&str, &str)]) -> Option<Draft> {
@@ -232,6 +240,23 @@ fn a_changed_manifest_changes_its_file_and_its_release_and_nothing_else() {
     );
     assert_eq!(subject(&draft), "render shop on a");
     assert_eq!(fleet.release("a").generation, 2);
+}
+
+#[test]
+fn callers_are_rendered_anew_for_another_address_of_their_callee() {
+    let mut fleet = Fleet::new();
+    let mut exposed = ApplicationSource::clone(&application("shop", "1"));
+    exposed.application.spec.components[1].expose =
+        Some(serde_json::from_value(json!({"service": "db", "nodePort": 30090})).unwrap());
+    fleet.revision.applications.insert("shop".into(), exposed.into());
+    let apart = &[("web", "a"), ("db", "b")];
+    for address in ["10.0.0.1", "10.0.0.2"] {
+        let ingress = Ingress { address: address.into(), port: None };
+        fleet.revision.clusters.get_mut("b").unwrap().spec.ingress = Some(ingress);
+        let draft = fleet.publish(apart).unwrap();
+        let caller = draft.files["clusters/a/shop/web/00-configmap-web.yaml"].as_ref().unwrap();
+        assert!(String::from_utf8_lossy(caller).contains(address), "{}", draft.message);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::desk::{Desk, Offer};
 use super::planning::Planning;
 use super::waiting::Approved;
 use super::{Effect, Fence, relevant};
-use crate::decision::{self, Draft, Input};
+use crate::decision::{self, Draft, Input, Rendered};
 use crate::hold::Effective;
 use crate::knowledge::{Change, Knowledge, Proposal, ProposalState, Reviewed};
 use crate::placement::{self, Plan, Report};
@@ -34,6 +34,7 @@ pub(super) struct Leadership {
     /// What the last decision was made on.
     planned_on: Arc<Knowledge>,
     planning: Planning,
+    rendered: Rendered,
 }
 
 /// What decisions are made from.
@@ -79,6 +80,7 @@ impl Leadership {
             due: true,
             planned_on: Arc::default(),
             planning: Planning::default(),
+            rendered: Rendered::default(),
         }
     }
 
@@ -102,7 +104,8 @@ impl Leadership {
         self.planned_on = knowledge.clone();
         let newest = sources.newest;
         let (plan, snapshot) = self.planning.plan(&newest.revision, snapshot(knowledge, now));
-        let draft = draft(&self.fence, newest, (plan, snapshot), knowledge, &BTreeSet::new());
+        let nothing = BTreeSet::new();
+        let draft = draft(&self.fence, newest, (plan, snapshot), knowledge, &nothing, &mut self.rendered);
         let wake = wake(&newest.revision, snapshot).into_iter();
         let approved = sources.approved().map(|approved| &*approved.revision);
         let policy = match sources.approved {
@@ -145,7 +148,8 @@ impl Leadership {
         let unasked = sources.approved().and_then(|approved| {
             let snapshot = snapshot(knowledge, now);
             let plan = placement::plan(&approved.revision, &snapshot);
-            draft(&self.fence, approved, (&plan, &snapshot), knowledge, policy.withheld())
+            let (withheld, rendered) = (policy.withheld(), &mut self.rendered);
+            draft(&self.fence, approved, (&plan, &snapshot), knowledge, withheld, rendered)
         });
         if let Some(unasked) = unasked {
             return self.fence.submit(unasked, effects);
@@ -214,8 +218,9 @@ fn draft(
     (plan, snapshot): (&Plan, &SnapshotSpec),
     knowledge: &Knowledge,
     withheld: &BTreeSet<Class>,
+    rendered: &mut Rendered,
 ) -> Option<Draft> {
-    decision::decide(&Input {
+    let input = Input {
         revision: &effective.revision,
         frozen: &effective.untouched(),
         plan,
@@ -225,7 +230,8 @@ fn draft(
         epoch: fence.epoch(),
         group: &knowledge.group,
         withheld,
-    })
+    };
+    decision::decide(&input, rendered)
 }
 
 /// The next moment at which the same world is to be decided anew.
