@@ -52,7 +52,7 @@ pub(crate) async fn measure(
             *before = now;
             news
         });
-        // Many agents that started together do not measure together.
+        // Between two and four thirds: many agents that started together do not measure together.
         tokio::time::sleep(jittered(config.every.as_duration().saturating_mul(4) / 3)).await;
     }
     Ok(())
