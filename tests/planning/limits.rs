@@ -123,6 +123,51 @@ shop/web: green
 }
 
 #[test]
+fn what_goes_over_the_network_counts_against_the_limits() {
+    let plan = |constraint: &str| {
+        decide(&format!(
+            "
+            clusters:
+              far: {{tier: cloud, region: coal, egress: {{price: 0.1, energy: 0.01}}, defaults: {{price: 4, energy: 0.01}},
+                nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+              near: {{tier: fog, region: wind, egress: {{price: 0, energy: 0}}, defaults: {{price: 1, energy: 0.01}},
+                nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+            signals:
+              grid:
+                source: test
+                time: 2026-01-01T00:00:00Z
+                gridIntensity: [{{region: coal, gramsPerKwh: 500}}, {{region: wind, gramsPerKwh: 100}}]
+            apps:
+              shop:
+                objectives: {{cost: 1}}
+                components:
+                  - {{name: db, manifests: [w], tiers: [cloud]}}
+                  - {{name: web, manifests: [w], dependsOn: [{{component: db, traffic: {{receives: 8M}}}}]}}
+                constraints: {{{constraint}}}
+            "
+        ))
+    };
+    let web = |constraint: &str| {
+        let plan = plan(constraint);
+        plan[plan.find("shop/web").unwrap()..].to_owned()
+    };
+    // 3.6 GB leave `far` in an hour: 0.36, 36 W, and 18 g with the grid there.
+    assert_eq!(web(""), "shop/web: near\n  far: +0.370\n");
+    assert_eq!(
+        web("maxCostPerHour: 1.61"),
+        "shop/web: near\n  far: Limit: costs 1 per hour here and 1 for the rest, the application may cost 1.61\n"
+    );
+    let refused = |constraint: &str, message: &str| {
+        assert_eq!(web(constraint), format!("shop/web: far\n  near: Limit: {message}\n"));
+    };
+    refused("maxPower: 50", "draws 46 W here and 10 for the rest, the application may draw 50");
+    refused(
+        "maxCarbonPerHour: 20",
+        "emits 19.5 gCO2e per hour here and 7.5 for the rest, the application may emit 20",
+    );
+}
+
+#[test]
 fn a_chain_of_calls_stays_within_what_it_may_take() {
     let plan = |runs: &str| {
         decide(&format!(

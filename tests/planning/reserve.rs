@@ -1,6 +1,6 @@
 //! Room that is kept free for what dies.
 
-use qonnect_core::placement::Report;
+use qonnect_core::placement::{Planner, Report, Touched};
 
 use crate::scenario::{decide, world};
 
@@ -65,6 +65,63 @@ fn what_dies_takes_the_reserve() {
         places(&decide(&lost)),
         ["shop/c1: c", "shop/c2: c", "shop/c3: b", "shop/c4: b", "shop/c5: nowhere"]
     );
+}
+
+/// What is guarded is on `a` and needs 5 vCPUs elsewhere, where 4 are free.
+fn lacking(guarded: &str, batch: &str, runs: &str) -> String {
+    format!(
+        "
+        clusters:
+          a: {{tier: cloud, defaults: {{price: 16}}, nodes: [{{name: n, cpu: 8, memory: 64Gi}}]}}
+          b: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+          c: {{tier: fog, defaults: {{price: 1}}, nodes: [{{name: n, cpu: 4, memory: 64Gi}}]}}
+        apps:
+          batch:
+            objectives: {{cost: 1}}
+            components: [{{name: u1, manifests: [w]{batch}}}, {{name: u2, manifests: [w]{batch}}}]
+          shop:
+            objectives: {{cost: 1}}
+            components: [{{name: web, manifests: [w]}}]
+            constraints: {{survive: {guarded}}}
+        pods: {{batch/u1: 1 x 2 1Gi, batch/u2: 1 x 2 1Gi, shop/web: 1 x 5 1Gi}}
+        runs: {{shop/web: a, {runs}}}
+        "
+    )
+}
+
+#[test]
+fn what_is_in_the_way_of_a_reserve_goes_where_it_is_not() {
+    let lacks = lacking("cluster", "", "batch/u1: b, batch/u2: c");
+    let plan = decide(&lacks);
+    // One is enough, though it costs more there.
+    assert_eq!(places(&plan), ["batch/u1: a", "batch/u2: c", "shop/web: a"]);
+    let refused = "  b: Reserve: would leave 4 CPU free for what is on a, which needs 5 if that dies\n";
+    assert!(plan.contains(refused), "{plan}");
+    let (revision, snapshot) = world(&lacks);
+    let mut planner = Planner::new(&revision, &snapshot);
+    assert_eq!(Vec::from_iter(&planner.plan().applications["batch"].forced), ["u1"]);
+    // While it waits for its turn it is still wanted elsewhere.
+    let again = planner.replan(&revision, &snapshot, &Touched::default());
+    assert_eq!(Vec::from_iter(&again["batch"].as_ref().unwrap().forced), ["u1"]);
+    assert_eq!(again["batch"].as_ref().unwrap().components["u1"].cluster.as_deref(), Some("a"));
+}
+
+#[test]
+fn who_is_on_its_way_out_of_a_reserve_counts_as_gone() {
+    for runs in ["batch/u1: a <- b, batch/u2: c", "batch/u1: a, batch/u2: c"] {
+        let plan = decide(&lacking("cluster", "", runs));
+        assert_eq!(places(&plan), ["batch/u1: a", "batch/u2: c", "shop/web: a"]);
+    }
+}
+
+#[test]
+fn a_reserve_that_nobody_can_mend_stays_as_it_is() {
+    let stay = ["batch/u1: b", "batch/u2: c", "shop/web: a"];
+    let runs = "batch/u1: b, batch/u2: c";
+    assert_eq!(places(&decide(&lacking("cluster", ", tiers: [fog]", runs))), stay);
+    // What is guarded itself would need as much room elsewhere.
+    let all = lacking("cluster", "", runs).replacen("apps:", "fleet: {survive: cluster}\n        apps:", 1);
+    assert_eq!(places(&decide(&all)), stay);
 }
 
 #[test]

@@ -24,6 +24,7 @@ use serde_json::json;
 
 mod kept;
 mod prices;
+mod reserve;
 mod rules;
 
 use rules::{obeys_bonds, obeys_filters, obeys_latency, within_capacity};

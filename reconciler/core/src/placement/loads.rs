@@ -107,7 +107,12 @@ impl Loads {
         (0..RESOURCES).all(|i| item.total[i] <= slack[i] && item.largest[i] <= widest[i])
     }
 
-    /// The same for two at once.
+    /// Whether all nodes together have enough left.
+    pub(super) fn has_left(&self, item: &Item, member: usize) -> bool {
+        within(&item.total, &self.slack[member])
+    }
+
+    /// Whether there may be room for two at once.
     pub(super) fn may_fit_both(&self, a: &Item, b: &Item, member: usize) -> bool {
         let (slack, widest) = (&self.slack[member], &self.widest[member]);
         (0..RESOURCES).all(|i| {
@@ -190,6 +195,9 @@ impl Loads {
             false
         };
         if load.parcels.last().is_none_or(|last| *last < facts.parcels[0]) {
+            if !within(&facts.largest, &self.widest[member]) {
+                return false;
+            }
             // What comes last in the order of packing needs to be tried only on what is left.
             self.scratch.clone_from(&load.free);
             pack(&mut self.scratch, facts.parcels.iter(), stop);

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use qonnect_schema::documents::application::Strategy;
-use qonnect_schema::documents::snapshot::Resources;
 use qonnect_schema::revision::Revision;
 use qonnect_schema::{Cluster, SnapshotSpec};
 
 use super::bound::{self, Quality};
 use super::loads;
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use super::relax;
+use super::requests::requests;
 use super::search::Effort;
 use super::state::{Solution, State};
 use super::touched::Touched;
@@ -45,6 +45,11 @@ impl Planner {
     /// What a search starts from: each component where it adds least, one after another. To compare with.
     pub fn first(revision: &Revision, snapshot: &SnapshotSpec) -> Self {
         Self::with(revision, snapshot, Effort::First)
+    }
+
+    /// What a plan could be with a hundred times the time, and other numbers for each seed. To compare with.
+    pub fn long(revision: &Revision, snapshot: &SnapshotSpec, seed: u64) -> Self {
+        Self::with(revision, snapshot, Effort::Long(seed))
     }
 
     fn with(revision: &Revision, snapshot: &SnapshotSpec, effort: Effort) -> Self {
@@ -155,8 +160,8 @@ impl Planner {
         touched: &Touched,
     ) -> BTreeSet<String> {
         let sources = touched.applications.iter().filter_map(|name| revision.applications.get(name));
-        let asked: Vec<Resources> = sources.map(|source| problem::asked(source)).collect();
-        let new = asked.iter().filter(|asked| self.problem.extended.meet(asked)).count();
+        let groups = sources.flat_map(|source| requests(source).into_values().flatten());
+        let new = groups.filter(|group| self.problem.extended.meet(&group.pod)).count();
         let offers = |(name, cluster): &(&String, &Cluster)| {
             let reported = snapshot.clusters.get(*name).and_then(|state| state.nodes.as_ref());
             match reported {
@@ -231,7 +236,7 @@ impl Planner {
         self.problem.take(name, source, snapshot);
         self.solution.grow(&self.problem);
         let app = self.problem.names[name];
-        self.solution.open(&self.problem, app);
+        self.solution.account(&self.problem, app);
         for item in self.problem.applications[app].items.clone() {
             for member in loads::sits(&self.problem.items[item]) {
                 self.solution.loads.resident(&self.problem, item, member, true);
@@ -268,12 +273,18 @@ impl Planner {
         for &item in &affected {
             State { problem: &self.problem, solution: &mut self.solution }.put(item, None);
         }
+        let limited = items.iter().filter(|item| self.problem.app(**item).limits.on_sums());
+        let used: Vec<_> = limited.map(|item| (*item, self.problem.used(*item, at))).collect();
         self.problem.observe(at, revision, snapshot.clusters.get(name), snapshot.now);
         let sits = |item: &usize| loads::sits(&self.problem.items[*item]).any(|member| member == at);
         let residents: Vec<usize> = affected.iter().copied().filter(sits).collect();
         self.solution.loads.rebuild(&self.problem, at, &residents);
         for &item in &affected {
             self.problem.weigh_home(item);
+        }
+        used.iter().for_each(|(item, before)| self.problem.weigh_least(*item, at, before));
+        for app in used.chunk_by(|a, b| self.problem.items[a.0].app == self.problem.items[b.0].app) {
+            self.solution.account(&self.problem, self.problem.items[app[0].0].app);
         }
         dirty.extend(&affected);
         let state = State { problem: &self.problem, solution: &mut self.solution };

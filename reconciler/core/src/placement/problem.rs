@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::documents::application::{Component, Strategy};
-use qonnect_schema::documents::snapshot::{ClusterState, Health, Resources};
+use qonnect_schema::documents::fleet::Domain;
+use qonnect_schema::documents::snapshot::{ClusterState, Health};
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{FleetSpec, SnapshotSpec};
 
@@ -18,16 +19,16 @@ use crate::rollout::fingerprint;
 
 use super::bond::Topology;
 use super::extended::Extended;
-use super::item::Item;
+use super::item::{Call, Item};
 use super::latency::Latencies;
-use super::limit::{self, LIMITS, Limits, Used};
+use super::limit::{self, LIMITS, Limits, Used, plus};
 use super::maintenance::UnderWay;
 use super::member::Member;
 use super::menu::Menus;
 use super::narrow;
 use super::objective::{self, Raw, Scales};
 use super::parts;
-use super::requests::requests;
+use super::requests::{PodGroup, requests};
 use super::signals::Current;
 
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub(super) struct App {
     /// Its components among the items, in the order of their names.
     pub(super) items: Range<usize>,
     pub(super) limits: Limits,
+    /// What must not take its components with it for good.
+    pub(super) guard: Option<Domain>,
 }
 
 impl Problem {
@@ -71,8 +74,11 @@ impl Problem {
         let clusters: Vec<_> = revision.clusters.values().collect();
         let state = |name: &str| snapshot.clusters.get(name);
         let maintenance = UnderWay::at(snapshot.now, fleet);
+        // Nodes are counted in the kinds that are asked for, so that all pods are read before them.
+        let mut pods: BTreeMap<&String, Pods> =
+            revision.applications.iter().map(|(name, source)| (name, requests(source))).collect();
         let mut extended = Extended::default();
-        revision.applications.values().for_each(|source| _ = extended.meet(&asked(source)));
+        pods.values().flat_map(BTreeMap::values).flatten().for_each(|group| _ = extended.meet(&group.pod));
         let member = |cluster: &&_| {
             let cluster: &qonnect_schema::Cluster = cluster;
             let state = state(cluster.name());
@@ -94,13 +100,18 @@ impl Problem {
             grown: BTreeMap::new(),
         };
         for (name, source) in &revision.applications {
-            problem.take(name, source, snapshot);
+            problem.enter(name, source, pods.remove(name).unwrap_or_default(), snapshot);
         }
         problem
     }
 
-    /// Takes an application in; none of its name must be there.
-    pub(super) fn take(&mut self, name: &str, whole: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
+    /// Takes an application in; none of its name must be there, and the kinds that it asks for must have been met.
+    pub(super) fn take(&mut self, name: &str, source: &Arc<ApplicationSource>, snapshot: &SnapshotSpec) {
+        self.enter(name, source, requests(source), snapshot);
+    }
+
+    /// The same of an application whose pods have been read.
+    fn enter(&mut self, name: &str, whole: &Arc<ApplicationSource>, mut pods: Pods, snapshot: &SnapshotSpec) {
         let divided = &parts::divide(whole, |component| self.open(name, whole, component, snapshot));
         let source = &narrow::application(name, divided, &self.fleet, snapshot);
         let spec = &source.application.spec;
@@ -116,14 +127,16 @@ impl Problem {
             scales: Scales::new(&spec.objectives, &self.fleet),
             items: first..first + count,
             limits: Limits::new(&spec.constraints),
+            guard: spec.constraints.survive.or(self.fleet.survive),
         };
         match reused {
             Some(at) => self.applications[at] = app,
             None => self.applications.push(app),
         }
         self.names.insert(name.to_owned(), at);
-        let mut pods = requests(source);
-        self.extended.meet(&asked(source));
+        if !Arc::ptr_eq(whole, divided) {
+            pods = requests(divided);
+        }
         let mut components: Vec<usize> = (0..count).collect();
         components.sort_by(|a, b| spec.components[*a].name.cmp(&spec.components[*b].name));
         for (offset, component) in components.into_iter().enumerate() {
@@ -205,17 +218,31 @@ impl Problem {
         let home = self.items[at].home.filter(admitted);
         let value = home.map(|home| self.scales(at).own(&self.raw(at, home)));
         let pinned = self.items[at].home.is_some_and(|home| super::filter::is_pinned(self, at, home));
-        let mut least = Used::default();
-        if self.app(at).limits.on_sums() {
-            let members = self.menus.of(self.items[at].menu).members.iter().map(|member| *member as usize);
-            let possible: Vec<Used> =
-                members.chain(self.items[at].home).map(|member| self.used(at, member)).collect();
-            let of = |i: usize| possible.iter().map(|used| used[i]).min().unwrap_or(0);
-            least = std::array::from_fn::<i64, LIMITS, _>(of);
-        }
+        let least = if self.app(at).limits.on_sums() { self.least(at) } else { Used::default() };
         let moving = self.price_of_a_move(at);
         let item = &mut self.items[at];
         (item.at_home, item.pinned, item.least, item.moving) = (value, pinned, least, moving);
+    }
+
+    /// What an item uses of each limit at the least, wherever it is.
+    fn least(&self, at: usize) -> Used {
+        let item = &self.items[at];
+        let members = self.menus.of(item.menu).members.iter().map(|member| *member as usize);
+        let possible: Vec<Used> = members.chain(item.home).map(|member| self.used(at, member)).collect();
+        std::array::from_fn(|i| possible.iter().map(|used| used[i]).min().unwrap_or(0))
+    }
+
+    /// The same once it uses something else on one cluster than before.
+    pub(super) fn weigh_least(&mut self, at: usize, member: usize, before: &Used) {
+        let may_be = self.menus.of(self.items[at].menu).value(member).is_some();
+        let now = may_be.then(|| self.used(at, member));
+        let least = self.items[at].least;
+        let rises = |i: usize| before[i] <= least[i] && now.is_none_or(|now| now[i] > before[i]);
+        self.items[at].least = match now {
+            Some(now) if !(0..LIMITS).any(rises) => std::array::from_fn(|i| least[i].min(now[i])),
+            None if !(0..LIMITS).any(rises) => least,
+            _ => self.least(at),
+        };
     }
 
     /// What both copies add while they run, and what is copied adds where it leaves, is spread over the horizon.
@@ -264,9 +291,32 @@ impl Problem {
         objective::raw(&self.items[item].pods, &self.members[member])
     }
 
-    /// What it uses of the limits of its application.
+    /// What the component itself uses of the limits of its application.
     pub(super) fn used(&self, item: usize, member: usize) -> Used {
         limit::used(&self.raw(item, member))
+    }
+
+    /// The same with what goes over its dependencies, as far as their other ends have a place; of some of them.
+    pub(super) fn used_among(
+        &self,
+        item: usize,
+        member: usize,
+        calls: impl Fn(&Call) -> bool,
+        place: impl Fn(usize) -> Option<usize>,
+    ) -> Used {
+        let calls = self.items[item].calls.iter().filter(|call| calls(call));
+        let ends = calls.filter_map(|call| Some(self.exchanged(call, member, place(call.other)?)));
+        ends.flatten().fold(self.used(item, member), |sum, raw| plus(&sum, &limit::used(&raw)))
+    }
+
+    /// What all components of an application use; what has no place its least.
+    pub(super) fn used_by(&self, app: usize, place: impl Fn(usize) -> Option<usize>) -> Used {
+        let used = |item: usize| match place(item) {
+            // What goes over a dependency is used once.
+            Some(member) => self.used_among(item, member, |call| call.outgoing, &place),
+            None => self.items[item].least,
+        };
+        self.applications[app].items.clone().map(used).fold(Used::default(), |sum, used| plus(&sum, &used))
     }
 
     /// Whether it runs somewhere.
@@ -300,10 +350,8 @@ fn ready(state: Option<&ClusterState>) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// All that the pods of an application ask for, for the sake of the names in it.
-pub(super) fn asked(source: &ApplicationSource) -> Resources {
-    requests(source).values().flatten().fold(Resources::default(), |sum, group| sum.plus(&group.pod))
-}
+/// By component.
+type Pods = BTreeMap<String, Vec<PodGroup>>;
 
 impl App {
     pub(super) fn strategy(&self) -> Strategy {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bond::Bond;
 use super::communication::Flow;
-use super::limit::{Used, plus};
+use super::limit::Used;
 use super::loads::Loads;
 use super::objective::Scales;
 use super::problem::Problem;
@@ -36,7 +36,7 @@ impl Solution {
         let mut solution = Self { loads: Loads::new(problem), ..Self::default() };
         solution.grow(problem);
         for app in problem.names.values() {
-            solution.open(problem, *app);
+            solution.account(problem, *app);
         }
         solution.guard(problem);
         solution
@@ -44,7 +44,7 @@ impl Solution {
 
     /// Counts anew what must find room elsewhere.
     pub(super) fn guard(&mut self, problem: &Problem) {
-        self.reserve = Reserve::new(problem, &self.loads, |item| self.place(item));
+        self.reserve = Reserve::new(problem, |item| self.place(item));
     }
 
     /// Makes room for what the problem holds by now.
@@ -53,10 +53,11 @@ impl Solution {
         self.used.resize(problem.applications.len(), Used::default());
     }
 
-    /// An application of which nothing is placed.
-    pub(super) fn open(&mut self, problem: &Problem, app: usize) {
-        let items = problem.applications[app].items.clone();
-        self.used[app] = items.fold(Used::default(), |sum, item| plus(&sum, &problem.items[item].least));
+    /// Counts anew what an application with a limit uses.
+    pub(super) fn account(&mut self, problem: &Problem, app: usize) {
+        if problem.applications[app].limits.on_sums() {
+            self.used[app] = problem.used_by(app, |item| self.place(item));
+        }
     }
 
     pub(super) fn place(&self, item: usize) -> Option<usize> {
@@ -184,16 +185,8 @@ impl<'p> State<'p> {
         }
         let Solution { loads, reserve, .. } = &mut *self.solution;
         reserve.count(problem, Shift { item, from, to });
-        if let Some(from) = from {
-            let slack = *loads.slack(from);
-            loads.remove(problem, item, from);
-            reserve.measure(from, &slack, loads.slack(from));
-        }
-        if let Some(to) = to {
-            let slack = *loads.slack(to);
-            loads.add(problem, item, to);
-            reserve.measure(to, &slack, loads.slack(to));
-        }
+        from.into_iter().for_each(|from| loads.remove(problem, item, from));
+        to.into_iter().for_each(|to| loads.add(problem, item, to));
         self.solution.place[item] = to.map(|to| to as u32);
         self.solution.touched.push((item as u32, from.map(|from| from as u32)));
     }
@@ -307,13 +300,16 @@ impl<'p> State<'p> {
         (room, look): (bool, Look<'_>),
         mut tell: impl FnMut(i64, u32) -> i64,
     ) {
-        let (problem, loads) = (self.problem, &self.solution.loads);
+        let problem = self.problem;
         let facts = &problem.items[item];
         // Where it runs, and where its neighbours are, its score is not that of its site.
         let mut apart = |member: usize| {
+            // Asking for room costs less than looking its value up.
+            if room && !self.may_take(item, member) {
+                return None;
+            }
             let score = self.own(item, member)?.saturating_add(field.at(problem, member));
-            let sits = facts.home == Some(member) || facts.leaving == Some(member);
-            if score < below && (!room || sits || loads.may_fit(facts, member)) {
+            if score < below {
                 below = tell(score, member as u32);
             }
             Some(())
@@ -339,7 +335,7 @@ impl<'p> State<'p> {
             }
             let score = own.saturating_add(field.away(problem, at));
             let told = || facts.home == Some(at) || field.near.iter().any(|(near, _)| *near == at);
-            let may_fit = || !room || facts.leaving == Some(at) || loads.may_fit(facts, at);
+            let may_fit = || !room || self.may_take(item, at);
             let barred = || problem.barred(item, at) || field.bars(problem, at);
             if score < below && may_fit() && !told() && !barred() {
                 below = tell(score + moving, *member) - moving;

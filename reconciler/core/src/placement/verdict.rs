@@ -31,6 +31,11 @@ impl State<'_> {
         self.solution.loads.fits(self.problem, item, member)
     }
 
+    /// Whether a cluster may have room for it, or has its pods already.
+    pub(super) fn may_take(&self, item: usize, member: usize) -> bool {
+        self.problem.sits_on(item, member) || self.solution.loads.may_fit(&self.problem.items[item], member)
+    }
+
     /// Whether a possible cluster can take the component now, all else staying where it is.
     pub(super) fn can(&mut self, item: usize, member: usize) -> bool {
         self.conflict(item, member).is_none()
@@ -138,12 +143,8 @@ impl State<'_> {
         let (problem, facts) = (self.problem, &self.problem.items[item]);
         let Some(home) = facts.home else { return facts.stray.is_some() };
         let app = problem.app(item);
-        let at_home = |item: usize| {
-            let home = problem.items[item].home;
-            home.map_or(problem.items[item].least, |home| problem.used(item, home))
-        };
-        let used = || app.items.clone().fold(Used::default(), |sum, item| plus(&sum, &at_home(item)));
-        let over_limit = || app.limits.on_sums() && app.limits.broken(&used()).is_some();
+        let at_home = || problem.used_by(facts.app, |item| problem.items[item].home);
+        let over_limit = || app.limits.on_sums() && app.limits.broken(&at_home()).is_some();
         let too_far = || {
             facts.calls.iter().any(|call| {
                 let there = problem.items[call.other].home;
@@ -185,16 +186,16 @@ impl State<'_> {
         if !limits.on_sums() {
             return None;
         }
-        let used = self.used(item, Some(member));
+        // Wherever the others were, and none of them called over the network.
         let others = problem.app(item).items.clone().filter(|other| *other != item);
         let least = others.fold(Used::default(), |sum, other| plus(&sum, &problem.items[other].least));
-        if let Some(refusal) = limits.refusal(&used, &least) {
+        if let Some(refusal) = limits.refusal(&problem.used(item, member), &least) {
             return Some(refusal);
         }
         if self.place(item) == Some(member) || self.within_limit(item, member) {
             return None;
         }
-        limits.refusal(&used, &self.rest(item))
+        limits.refusal(&self.used(item, Some(member)), &self.rest(item))
     }
 
     /// Whether [`Self::refusal`] has a reason, without the words.
@@ -209,9 +210,12 @@ impl State<'_> {
         (limits.on_sums() || limits.path.is_some()) && self.refusal(item, member).is_some()
     }
 
-    /// What it uses there; its least, if nowhere.
-    fn used(&self, item: usize, at: Option<usize>) -> Used {
-        at.map_or(self.problem.items[item].least, |member| self.problem.used(item, member))
+    /// What it uses there, with its neighbours where they are; its least, if nowhere.
+    pub(super) fn used(&self, item: usize, at: Option<usize>) -> Used {
+        let problem = self.problem;
+        at.map_or(problem.items[item].least, |member| {
+            problem.used_among(item, member, |_| true, |other| self.place(other))
+        })
     }
 
     /// What its application uses without it.

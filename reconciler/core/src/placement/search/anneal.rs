@@ -9,8 +9,9 @@ use super::model::{Cost, Layout, Model};
 use super::neighbourhood::{lost, sum};
 use super::place;
 
-/// How many changes are tried for each component: some milliseconds for all of a small plan.
-const STEPS_EACH: usize = 4_000;
+/// How many changes are tried for each component: some milliseconds for all of a small plan. And at leisure.
+pub(super) const STEPS_EACH: usize = 4_000;
+pub(super) const STEPS_OF_LONG: usize = 100 * STEPS_EACH;
 
 /// How much worse a step may be at first, in what a component adds on the mean.
 const SLACK: i64 = 4;
@@ -19,14 +20,14 @@ const SLACK: i64 = 4;
 const GROUP_MAX: usize = 8;
 
 /// Looks for a better placement of components that all of them may change; true if one was found.
-pub(super) fn all(state: &mut State<'_>, free: &[usize], dice: &mut Dice) -> bool {
+pub(super) fn all(state: &mut State<'_>, free: &[usize], steps_each: usize, dice: &mut Dice) -> bool {
     let moves = state.solution.moves();
     let (before, lost_before) = (sum(state, free), lost(state, free));
     let start: Vec<Option<usize>> = free.iter().map(|item| state.place(*item)).collect();
     free.iter().for_each(|item| state.put(*item, None));
     let found = Model::new(state, free).and_then(|model| {
         let start = model.choosers.iter().zip(&start).map(|(chooser, start)| chooser.like(*start)).collect();
-        anneal(&model, start, dice)
+        anneal(&model, start, model.choosers.len() * steps_each, dice)
     });
     if let Some(found) = found {
         let mut left = Vec::new();
@@ -47,13 +48,12 @@ pub(super) fn all(state: &mut State<'_>, free: &[usize], dice: &mut Dice) -> boo
 }
 
 /// The best possible placement that was come by.
-fn anneal(model: &Model, start: Vec<u32>, dice: &mut Dice) -> Option<Vec<u32>> {
+fn anneal(model: &Model, start: Vec<u32>, steps: usize, dice: &mut Dice) -> Option<Vec<u32>> {
     let count = model.choosers.len();
     let mut layout = Layout::new(model, start);
     let usual = layout.cost.adds / count.max(1) as i64;
     let mut harm = Harm::new(usual);
     let mut best = (layout.cost.breaks == 0).then(|| (layout.cost.adds, layout.at.clone()));
-    let steps = count * STEPS_EACH;
     for step in 0..steps {
         let part = (steps - step) as f64 / steps as f64;
         let slack = (usual * SLACK) as f64 * part * part * part * part;

@@ -18,6 +18,7 @@ mod clear;
 mod dice;
 mod exchange;
 mod group;
+mod mend;
 mod model;
 mod neighbourhood;
 mod pairs;
@@ -35,11 +36,19 @@ pub(super) enum Effort {
     First,
     /// So many large neighbourhoods for each component, after everything else.
     Rounds(usize),
+    /// All components annealed together at leisure, however many there are.
+    Long(u64),
 }
 
 /// Places the given components; all others stay where the state has them.
 pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
-    items.iter().for_each(|item| state.solution.set_yields(*item, false));
+    for &item in items {
+        // Whether anybody needs its room is asked anew.
+        if state.solution.yields(item) {
+            state.solution.set_yields(item, false);
+            state.put(item, None);
+        }
+    }
     start_from_what_runs(state, items);
     let order = |state: &State<'_>, runs: bool| {
         let problem = state.problem;
@@ -67,13 +76,20 @@ pub(super) fn solve(state: &mut State<'_>, items: &[usize], effort: Effort) {
     let new = order(state, false);
     place::all(state, &new);
     preempt::all(state, &new);
-    let Effort::Rounds(rounds) = effort else { return };
+    let rounds = match effort {
+        Effort::First => return,
+        Effort::Rounds(rounds) => rounds,
+        Effort::Long(_) => neighbourhood::THOROUGH,
+    };
     let mut watch = Watch::new(state);
     improve(state, items, rounds, &mut watch);
     let moves = state.solution.moves();
-    if neighbourhood::explore(state, items, rounds) {
+    if neighbourhood::explore(state, items, effort) {
         watch.stir(state, moves);
         improve(state, items, rounds, &mut watch);
+    }
+    if mend::all(state) {
+        improve(state, items, rounds, &mut Watch::new(state));
     }
     // Last, since nobody who makes room would go by himself.
     clear::all(state, &new);
@@ -116,7 +132,7 @@ fn start_from_what_runs(state: &mut State<'_>, items: &[usize]) {
         while let Some(limit) = state.over_limit(app) {
             let saving = |item: usize| {
                 let home = state.place(item)?;
-                Some(problem.used(item, home)[limit] - problem.items[item].least[limit])
+                Some(state.used(item, Some(home))[limit] - problem.items[item].least[limit])
             };
             let savings = facts.items.clone().filter_map(|item| Some((saving(item)?, Reverse(item))));
             match savings.max().filter(|(saving, _)| *saving > 0) {

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use super::super::bound;
 use super::super::state::{NOWHERE, State};
+use super::Effort;
 use super::anneal;
 use super::dice::Dice;
 use super::place;
@@ -29,7 +30,7 @@ const WANDERS_MAX: usize = 512;
 /// In a whole plan of so many components all are annealed together at first, again and again with other numbers.
 const FEW_MAX: usize = 64;
 const ANNEALED: u64 = 3;
-const THOROUGH: usize = 64;
+pub(super) const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
 const SLACK_PART: i64 = 10;
@@ -41,7 +42,7 @@ const EVICTED: i64 = 1 << 52;
 
 /// Tries so many neighbourhoods for each component, if the plan so far has changed anything: what stands and is
 /// planned again stays as it is.
-pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> bool {
+pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: Effort) -> bool {
     let changed = |item: &&usize| {
         let place = state.place(**item);
         place.is_some() && place != state.problem.items[**item].home
@@ -54,6 +55,11 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> 
         return false;
     }
     let free: Vec<usize> = items.iter().filter(free).copied().collect();
+    let effort = match effort {
+        Effort::First => return false,
+        Effort::Rounds(rounds) => rounds,
+        Effort::Long(seed) => return anneal::all(state, &free, anneal::STEPS_OF_LONG, &mut Dice(seed)),
+    };
     // Who is proved to be at the best place makes way for others, but has nothing to gain. A few rounds cost less than
     // the proof.
     let open = if effort >= THOROUGH { bound::unproved(state, &free) } else { free.clone() };
@@ -63,7 +69,7 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: usize) -> 
     let mut better = false;
     if free.len() <= FEW_MAX && effort >= THOROUGH {
         for seed in 0..ANNEALED {
-            better |= anneal::all(state, &free, &mut Dice(seed));
+            better |= anneal::all(state, &free, anneal::STEPS_EACH, &mut Dice(seed));
         }
     }
     wander(state, &free, &open, effort, Dice(0)) || better

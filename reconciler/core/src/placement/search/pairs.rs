@@ -14,6 +14,11 @@ pub(super) fn join(state: &mut State<'_>, item: usize, look: Look<'_>) -> bool {
     for call in problem.items[item].calls.iter().filter(|call| call.outgoing) {
         let other = call.other;
         let (Some(from), Some(others_from)) = (state.place(item), state.place(other)) else { continue };
+        if let Look::At(members) = look
+            && !members.iter().any(|member| may_take_both(state, [item, other], *member as usize))
+        {
+            continue;
+        }
         let before = state.present(item).saturating_add(state.present(other)) - between(state, item, other);
         let candidates = together(state, [item, other], before, look);
         improved |= best_first(candidates).take(TRIED_MAX).any(|(_, member)| {
@@ -27,6 +32,14 @@ pub(super) fn join(state: &mut State<'_>, item: usize, look: Look<'_>) -> bool {
         });
     }
     improved
+}
+
+/// Whether there may be room for both, also if pods went to other nodes.
+fn may_take_both(state: &State<'_>, pair: [usize; 2], member: usize) -> bool {
+    pair.into_iter().all(|item| {
+        let is_there = state.place(item) == Some(member) || state.problem.sits_on(item, member);
+        is_there || state.solution.loads.has_left(&state.problem.items[item], member)
+    })
 }
 
 fn put_both(state: &mut State<'_>, pair: [usize; 2], member: usize) -> bool {

@@ -57,6 +57,11 @@ fn leaves_a_choice(state: &State<'_>, item: usize, member: usize) -> bool {
 
 /// Moves one component to the best cluster that takes it, of some or of all.
 pub(super) fn shift(state: &mut State<'_>, item: usize, look: Look<'_>) -> bool {
+    if let Look::At(members) = look
+        && !members.iter().any(|member| state.may_take(item, *member as usize))
+    {
+        return false;
+    }
     let present = state.present(item);
     let field = state.field(item, None, true);
     let better = state.best(item, &field, present, look);
