@@ -240,7 +240,7 @@ impl Uplink {
             while let Some((report, last)) = next() {
                 match self.put("report", &report).await {
                     Ok(Grant { repeat: true, .. }) => {
-                        info!(seq = report.seq, "the leads know other nodes; all of them are reported");
+                        info!(seq = report.seq, "the leads know something else; everything is reported");
                         lock(&self.outbox).tell_all();
                         tokio::time::sleep(backoff.failed()).await;
                     }

@@ -39,9 +39,9 @@ use crate::documents::release::Mark;
 use crate::documents::snapshot::{AppliedRelease, ClusterStatus, ComponentStatus, Health, Node, Resources};
 use crate::epoch::Epoch;
 
-mod facts;
+mod changes;
 mod folder;
-pub use facts::NodeChanges;
+pub use changes::{Changes, ComponentChanges, NodeChanges};
 pub use folder::ReleaseFolder;
 
 /// An agent starts, or has met a lead that does not know it.
@@ -78,7 +78,7 @@ pub struct Grant {
     /// The lead does not know this incarnation: register and report everything.
     #[serde(default)]
     pub register: bool,
-    /// The changes of a report do not fit what is known of the nodes: report all of them.
+    /// The changes of a report do not fit what is known: report all nodes and components.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
     /// The release that this cluster should run; absent before the first.
@@ -122,8 +122,12 @@ pub struct Report {
     /// Nothing older than this is accepted any more.
     #[serde(default, skip_serializing_if = "Mark::is_unset")]
     pub mark: Mark,
-    /// Every component that the inventory holds an object of, sorted.
+    /// Every component that the inventory holds an object of, sorted; empty where changes are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentStatus>,
+    /// In place of all components: what is other than in the last report that a lead acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component_changes: Option<ComponentChanges>,
     /// Why the newest release is not applied; empty when it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stalled: String,

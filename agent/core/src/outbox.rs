@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use qonnect_schema::api::{NodeChanges, Report, ReportedEvent};
-use qonnect_schema::documents::snapshot::Node;
+use qonnect_schema::api::{ComponentChanges, NodeChanges, Report, ReportedEvent};
+use qonnect_schema::documents::snapshot::{ComponentStatus, Node};
 
 /// The oldest go first: while the leads are away, what is new matters more.
 pub const EVENTS_MAX: usize = 256;
@@ -13,13 +13,20 @@ pub struct Outbox {
     /// The newest report, and whether a lead has it.
     report: Option<Report>,
     told: bool,
-    /// The nodes of the newest report that a lead has acknowledged: what is sent counts from them.
-    known: Option<Vec<Node>>,
-    /// Those of the report that was sent last.
-    sent: Option<Vec<Node>>,
+    /// What a lead has acknowledged: what is sent counts from it.
+    known: Told,
+    /// What the report told that was sent last.
+    sent: Told,
     events: VecDeque<ReportedEvent>,
     /// How many events went before the first of these.
     gone: u64,
+}
+
+/// What travels as changes; absent where no report has told it.
+#[derive(Debug, Default)]
+struct Told {
+    nodes: Option<Vec<Node>>,
+    components: Option<Vec<ComponentStatus>>,
 }
 
 impl Outbox {
@@ -37,20 +44,24 @@ impl Outbox {
         self.events.push_back(event);
     }
 
-    /// A lead knows nothing of us, or something else: the newest report is told again, with every node.
+    /// A lead knows nothing of us, or something else: the newest report is told again, with all that it holds.
     pub fn tell_all(&mut self) {
         self.told = false;
-        self.known = None;
+        self.known = Told::default();
     }
 
     /// The report to send, with every event that waits, and the number of the last of them.
     pub fn to_send(&mut self) -> Option<(Report, u64)> {
         let newest = self.report.as_ref().filter(|_| !self.told)?;
         let mut report = Report { events: self.events.iter().cloned().collect(), ..newest.clone() };
-        self.sent.clone_from(&report.nodes);
-        if let (Some(known), Some(nodes)) = (&self.known, &report.nodes) {
+        self.sent = Told { nodes: report.nodes.clone(), components: Some(report.components.clone()) };
+        if let (Some(known), Some(nodes)) = (&self.known.nodes, &report.nodes) {
             report.node_changes = Some(NodeChanges::between(known, nodes));
             report.nodes = None;
+        }
+        if let Some(known) = &self.known.components {
+            report.component_changes = Some(ComponentChanges::between(known, &report.components));
+            report.components.clear();
         }
         Some((report, self.gone + self.events.len() as u64))
     }
@@ -61,7 +72,9 @@ impl Outbox {
         let heard = last.saturating_sub(self.gone) as usize;
         self.events.drain(..heard);
         self.gone = self.gone.max(last);
-        self.known = self.sent.take().or(self.known.take());
+        let Told { nodes, components } = std::mem::take(&mut self.sent);
+        self.known.nodes = nodes.or(self.known.nodes.take());
+        self.known.components = components.or(self.known.components.take());
         self.told = self.report.as_ref().is_some_and(|report| report.seq == seq);
     }
 }
@@ -70,6 +83,7 @@ impl Outbox {
 mod tests {
     use jiff::Timestamp;
     use qonnect_schema::api::EventSeverity;
+    use qonnect_schema::documents::snapshot::Health;
 
     use super::*;
 
@@ -124,6 +138,37 @@ mod tests {
         assert!(outbox.to_send().unwrap().0.node_changes.unwrap().changed.is_empty());
         outbox.tell_all();
         assert_eq!(outbox.to_send().unwrap().0.nodes.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn components_are_told_once_and_then_what_changes_of_them() {
+        let status = |component: &str, health| ComponentStatus {
+            application: "shop".into(),
+            component: component.into(),
+            generation: 1,
+            health,
+            reason: String::new(),
+            message: String::new(),
+            objects: 1,
+        };
+        let told = |seq, health| Report {
+            components: vec![status("db", Health::Ready), status("web", health)],
+            ..report(seq)
+        };
+        let mut outbox = Outbox::default();
+        outbox.put(told(1, Health::Reconciling));
+        let (sent, last) = outbox.to_send().unwrap();
+        assert_eq!((sent.components.len(), sent.component_changes), (2, None));
+        outbox.arrived(1, last);
+        outbox.put(told(2, Health::Ready));
+        let (sent, last) = outbox.to_send().unwrap();
+        assert!(sent.components.is_empty());
+        assert_eq!(sent.component_changes.unwrap().changed, [status("web", Health::Ready)]);
+        outbox.arrived(2, last);
+        outbox.put(report(3));
+        assert_eq!(outbox.to_send().unwrap().0.component_changes.unwrap().gone, ["shop/db", "shop/web"]);
+        outbox.tell_all();
+        assert_eq!(outbox.to_send().unwrap().0.component_changes, None, "all of none");
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Agent {
             release: self.applied.clone(),
             mark: self.held.clone(),
             components: state.components(&self.facts.troubles()),
+            component_changes: None,
             stalled: stalled.join("; "),
             events: Vec::new(),
         }

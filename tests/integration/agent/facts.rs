@@ -2,14 +2,16 @@
 
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams};
+use qonnect_schema::documents::snapshot::Health;
 use qonnect_tests::control_plane::ControlPlane;
 use qonnect_tests::kubelet::{Kubelets, NodeSpec};
 use serde_json::json;
 
-use super::world::World;
+use super::wanted;
+use super::world::{DEPLOYMENT, World, config_map, deployment};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_are_told_as_changes_and_all_of_them_to_a_lead_that_knows_others() {
+async fn nodes_and_components_are_told_as_changes_and_all_of_them_to_a_lead_that_knows_others() {
     let plane = ControlPlane::start_api("agent-facts").await;
     let nodes = ["a", "b", "c"].map(|name| NodeSpec::new(name, "4", "4Gi"));
     let _kubelets = Kubelets::start(&plane.kubeconfig_path(), nodes.into()).await;
@@ -27,11 +29,27 @@ async fn nodes_are_told_as_changes_and_all_of_them_to_a_lead_that_knows_others()
     priced(&world, "b", Some(2.5)).await;
     assert_eq!(world.lead.in_full(), in_full, "only changes were told");
 
-    world.lead.forget_nodes();
+    // Of two components one comes on.
+    world.publish(&wanted(&[("db", vec![config_map("db", "1")]), ("web", vec![deployment("web", "1")])]));
+    world.component("db", Health::Ready, "").await;
+    world.component("web", Health::Reconciling, "NotObserved").await;
+    ready(&world, "web").await;
+    world.component("web", Health::Ready, "").await;
+    assert_eq!(world.lead.changed(), ["web"], "the other one was told before");
+
+    world.lead.forget();
     price(&world, "c", "3.5").await;
     priced(&world, "c", Some(3.5)).await;
     priced(&world, "b", Some(2.5)).await;
+    world.component("db", Health::Ready, "").await;
     assert_eq!(world.lead.in_full(), in_full + 1, "everything once, for changes did not fit");
+}
+
+/// Says of a Deployment what its controller would.
+pub(super) async fn ready(world: &World, name: &str) {
+    let status = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1});
+    let patch = Patch::Merge(json!({"status": status}));
+    world.api(DEPLOYMENT).patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
 async fn price(world: &World, node: &str, price: &str) {

@@ -14,6 +14,7 @@ use qonnect_schema::Epoch;
 use qonnect_schema::api::{
     Grant, Heartbeat, Neighbours, Registration, ReleaseFolder, ReleaseHint, Report, ReportedEvent,
 };
+use qonnect_schema::documents::snapshot::ComponentStatus;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -30,10 +31,12 @@ struct Shared {
     hint: watch::Sender<Option<ReleaseHint>>,
     release: Mutex<Option<ReleaseFolder>>,
     /// As if each had told every node.
-    reports: Mutex<Vec<Report>>,
+    reports: watch::Sender<Vec<Report>>,
     /// How many did.
     in_full: AtomicU64,
-    /// It has lost what it knew of the nodes.
+    /// The components that the newest report told as changes.
+    changed: Mutex<Vec<ComponentStatus>>,
+    /// It has lost what it was told.
     forgetful: AtomicBool,
     registration: Mutex<Option<Registration>>,
     neighbours: Mutex<Neighbours>,
@@ -84,8 +87,13 @@ impl Lead {
         self.shared.in_full.load(Ordering::Relaxed)
     }
 
-    /// Loses what it knows of the nodes.
-    pub(super) fn forget_nodes(&self) {
+    /// The components that the newest report told as changes.
+    pub(super) fn changed(&self) -> Vec<String> {
+        self.shared.changed.lock().unwrap().iter().map(|status| status.component.clone()).collect()
+    }
+
+    /// Loses what it was told.
+    pub(super) fn forget(&self) {
         self.shared.forgetful.store(true, Ordering::Relaxed);
     }
 
@@ -110,21 +118,28 @@ impl Lead {
 
     /// Something of every report.
     pub(super) fn all<T>(&self, of: impl Fn(&Report) -> T) -> Vec<T> {
-        self.shared.reports.lock().unwrap().iter().map(of).collect()
+        self.shared.reports.borrow().iter().map(of).collect()
     }
 
     /// The newest report.
     pub(super) fn report(&self) -> Option<Report> {
-        self.shared.reports.lock().unwrap().last().cloned()
+        self.shared.reports.borrow().last().cloned()
     }
 
     /// How many have come.
     pub(super) fn reports(&self) -> usize {
-        self.shared.reports.lock().unwrap().len()
+        self.shared.reports.borrow().len()
+    }
+
+    /// Waits until so many more have come.
+    pub(super) async fn more_reports(&self, number: usize) {
+        let enough = self.reports() + number;
+        let mut reports = self.shared.reports.subscribe();
+        reports.wait_for(|reports| reports.len() >= enough).await.expect("the lead keeps its sender");
     }
 
     pub(super) fn events(&self) -> Vec<ReportedEvent> {
-        let reports = self.shared.reports.lock().unwrap();
+        let reports = self.shared.reports.borrow();
         reports.iter().flat_map(|report| report.events.clone()).collect()
     }
 
@@ -179,17 +194,24 @@ async fn heartbeat(
 }
 
 async fn report(State(shared): State<Arc<Shared>>, Json(mut report): Json<Report>) -> Json<Grant> {
-    let mut reports = shared.reports.lock().unwrap();
-    let known = reports.last().and_then(|before| before.nodes.clone());
-    let known = known.filter(|_| !shared.forgetful.swap(false, Ordering::Relaxed));
+    let last = shared.reports.borrow().last().cloned();
+    let known = last.filter(|_| !shared.forgetful.swap(false, Ordering::Relaxed)).unwrap_or_default();
+    let repeat = || Json(Grant { repeat: true, ..shared.grant().0 });
     match report.node_changes.take() {
         None => drop(shared.in_full.fetch_add(1, Ordering::Relaxed)),
-        Some(changes) => match changes.onto(&known.unwrap_or_default()) {
+        Some(changes) => match changes.onto(&known.nodes.unwrap_or_default()) {
             Some(nodes) => report.nodes = Some(nodes),
-            None => return Json(Grant { repeat: true, ..shared.grant().0 }),
+            None => return repeat(),
         },
     }
-    reports.push(report);
+    if let Some(changes) = report.component_changes.take() {
+        match changes.onto(&known.components) {
+            Some(components) => report.components = components,
+            None => return repeat(),
+        }
+        *shared.changed.lock().unwrap() = changes.changed;
+    }
+    shared.reports.send_modify(|reports| reports.push(report));
     shared.grant()
 }
 

@@ -108,13 +108,7 @@ impl World {
 
     /// Waits until the agent has reported so often since now, or has said nothing for a while.
     pub(super) async fn some_words_of_the_agent(&self, reports: usize) {
-        let since = self.lead.reports();
-        let told = async {
-            while self.lead.reports() < since + reports {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_millis(300), told).await.ok();
+        tokio::time::timeout(Duration::from_millis(300), self.lead.more_reports(reports)).await.ok();
     }
 
     /// Changes the agent's configuration for its next start.

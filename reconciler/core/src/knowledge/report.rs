@@ -22,7 +22,7 @@ impl Knowledge {
             || state.measured != report.measured
             || state.release != report.release
             || state.mark != report.mark
-            || state.components != report.components
+            || tells_of_components(state, report)
             || stalled != report.stalled
             || !report.events.is_empty()
     }
@@ -38,7 +38,9 @@ impl Knowledge {
         if report.seq == before.seq && before.seq != 0 {
             return Answer::Unchanged;
         }
-        let Some(nodes) = nodes(&before, report) else { return Answer::Differs };
+        let (Some(nodes), Some(components)) = (nodes(&before, report), components(&before, report)) else {
+            return Answer::Differs;
+        };
         let after = ClusterState {
             reported: Some(self.now),
             seq: report.seq,
@@ -46,13 +48,14 @@ impl Knowledge {
             measured: report.measured.clone(),
             release: report.release.clone(),
             mark: report.mark.clone(),
-            components: report.components.clone(),
-            failing: self.failing(&before, &report.components),
+            failing: self.failing(&before, &components),
+            components,
             ..ClusterState::clone(&before)
         };
-        Arc::make_mut(&mut self.clusters).insert(cluster.into(), Arc::new(after));
-        self.tell_of_components(cluster, &before.components, &report.components);
-        self.remember_settled(&report.components);
+        let after = Arc::new(after);
+        Arc::make_mut(&mut self.clusters).insert(cluster.into(), after.clone());
+        self.tell_of_components(cluster, &before.components, &after.components);
+        self.remember_settled(&after.components);
         self.stalls(cluster, &report.stalled);
         for event in report.events.iter().rev().take(EVENTS_PER_REPORT_MAX).rev() {
             self.tell_at(event.time, event.severity, &event.reason, event.regarding.clone(), &event.message);
@@ -128,5 +131,20 @@ fn nodes(before: &ClusterState, report: &Report) -> Option<Option<Vec<Node>>> {
         (Some(nodes), _) => Some(Some(nodes.clone())),
         (None, Some(changes)) => changes.onto(before.nodes.as_ref()?).map(Some),
         (None, None) => Some(before.nodes.clone()),
+    }
+}
+
+fn tells_of_components(state: &ClusterState, report: &Report) -> bool {
+    match &report.component_changes {
+        Some(changes) => !changes.are_known(&state.components),
+        None => state.components != report.components,
+    }
+}
+
+/// The components after a report; `None` where its changes are to others than are known.
+fn components(before: &ClusterState, report: &Report) -> Option<Vec<ComponentStatus>> {
+    match &report.component_changes {
+        Some(changes) => changes.onto(&before.components),
+        None => Some(report.components.clone()),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use qonnect_schema::api::{
-    EventSeverity, NodeChanges, Registration, ReleaseHint, Report, ReportedEvent, RevisionRecord, Verdict,
+    ComponentChanges, EventSeverity, NodeChanges, Registration, ReleaseHint, Report, ReportedEvent,
+    RevisionRecord, Verdict,
 };
 use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::{ClusterStatus, ComponentStatus, Health, Node};
@@ -253,6 +254,32 @@ fn changes_of_nodes_count_only_onto_those_that_are_known() {
     assert_eq!(log.knowledge.clusters["fog"].seq, 2, "nothing of it was taken");
     let same = Report { incarnation: 1, seq: 3, node_changes: changes(&other, &other), ..Report::default() };
     assert!(!log.knowledge.learns_from("fog", &same));
+}
+
+#[test]
+fn changes_of_components_count_only_onto_those_that_are_known() {
+    let mut log = Log::default();
+    log.apply(register(1));
+    let Change::Report { report: first, .. } = report(1, 1, Some(Health::Ready)) else { unreachable!() };
+    let ready = first.components.clone();
+    let stalled: Vec<_> =
+        ready.iter().map(|status| ComponentStatus { health: Health::Stalled, ..status.clone() }).collect();
+    let told = |seq, from: &[ComponentStatus], to: &[ComponentStatus]| {
+        let changes = Some(ComponentChanges::between(from, to));
+        Report { seq, components: Vec::new(), component_changes: changes, ..(*first).clone() }
+    };
+    let send = |log: &mut Log, report: Report| {
+        log.apply(Change::Report { cluster: "fog".into(), report: Box::new(report) })
+    };
+    assert_eq!(send(&mut log, told(1, &ready, &ready)), Answer::Differs, "none are known yet");
+    assert_eq!(send(&mut log, (*first).clone()), Answer::Done);
+    assert!(!log.knowledge.learns_from("fog", &told(2, &ready, &ready)));
+    assert!(log.knowledge.learns_from("fog", &told(2, &ready, &stalled)));
+    assert_eq!(send(&mut log, told(2, &ready, &stalled)), Answer::Done);
+    assert_eq!(log.knowledge.clusters["fog"].components, stalled);
+    assert_eq!(log.knowledge.clusters["fog"].failing.len(), 1);
+    assert_eq!(send(&mut log, told(3, &stalled, &[])), Answer::Done);
+    assert!(log.knowledge.clusters["fog"].components.is_empty());
 }
 
 #[test]
