@@ -18,5 +18,6 @@ mod priority;
 mod reserve;
 mod rollout_bookinfo;
 mod scenario;
+mod sources;
 mod traffic;
 mod what_if;

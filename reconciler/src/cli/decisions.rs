@@ -57,10 +57,15 @@ fn terms(score: &Score, strategy: Strategy, width: Option<u16>) -> String {
         Strategy::Borda => "POINTS (MORE IS BETTER)",
     };
     let row = |term: &Term| {
-        vec![term.name.clone(), micro(term.value), format!("{} {}", short(term.raw), term.unit)]
+        let from = format!("{} {}", short(term.raw), term.unit);
+        vec![term.name.clone(), micro(term.value), from, term.source.clone()]
     };
-    let rows: Vec<_> = score.terms.iter().map(row).collect();
-    table(&[total, &micro(score.total), "FROM"], &rows, width)
+    let mut rows: Vec<_> = score.terms.iter().map(row).collect();
+    let header = [total, &micro(score.total), "FROM", "SAID BY"];
+    let said = score.terms.iter().any(|term| !term.source.is_empty());
+    let columns = if said { header.len() } else { header.len() - 1 };
+    rows.iter_mut().for_each(|row| row.truncate(columns));
+    table(&header[..columns], &rows, width)
 }
 
 fn candidate(other: &Candidate, own: Option<&Score>, strategy: Strategy) -> [String; 4] {

@@ -158,6 +158,9 @@ pub struct Term {
     pub raw: f64,
     pub unit: String,
     pub value: i64,
+    /// Who says what it stands on; where somebody asks, not in Git.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
 }
 
 /// A cluster that was not chosen, and why.

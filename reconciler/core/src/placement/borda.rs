@@ -184,6 +184,7 @@ pub(super) fn score(problem: &Problem, item: usize, points: &Points) -> Score {
         raw: halves as f64 / HALVES as f64,
         unit: "points".into(),
         value: millionths(halves * weight),
+        source: String::new(),
     };
     let Points { kept, all, .. } = points;
     let mut terms = vec![
@@ -194,7 +195,8 @@ pub(super) fn score(problem: &Problem, item: usize, points: &Points) -> Score {
     let below_the_mean = all - kept.score;
     if below_the_mean > 0 {
         let raw = below_the_mean as f64 / (HALVES * WEIGHT_ONE) as f64;
-        terms.push(Term { name: "belowMean".into(), raw, unit: "points".into(), value: 0 });
+        let (name, unit) = ("belowMean".into(), "points".into());
+        terms.push(Term { name, raw, unit, value: 0, source: String::new() });
     }
     Score { total: millionths(kept.score), terms }
 }

@@ -58,6 +58,7 @@ mod requests;
 mod reserve;
 mod search;
 mod signals;
+mod sources;
 mod state;
 mod survive;
 mod touched;
@@ -114,7 +115,9 @@ pub fn plan(revision: &Revision, snapshot: &SnapshotSpec) -> Plan {
     Planner::new(revision, snapshot).plan()
 }
 
-/// The plan of one application, with every other cluster for each component.
+/// The plan of one application, with every other cluster for each component and the source of each figure.
 pub fn explain(revision: &Revision, snapshot: &SnapshotSpec, name: &str) -> Option<ApplicationPlan> {
-    Planner::new(revision, snapshot).explain(name)
+    let mut plan = Planner::new(revision, snapshot).explain(name)?;
+    sources::name(&mut plan, revision, snapshot, name);
+    Some(plan)
 }

@@ -155,6 +155,7 @@ impl Scales {
             raw: raw.iter().sum(),
             unit: unit.into(),
             value: raw.iter().map(|raw| millionths(scale * raw)).sum(),
+            source: String::new(),
         };
         let mut terms = vec![
             sum("energy", "kWh/h", self.energy, &[raw.energy]),
@@ -173,7 +174,7 @@ impl Scales {
         }
         if let Some(moving) = moving {
             let (raw, value) = if moves { (1.0, moving) } else { (0.0, 0) };
-            terms.push(Term { name: "move".into(), raw, unit: "moves".into(), value });
+            terms.push(Term { name: "move".into(), raw, unit: "moves".into(), value, source: String::new() });
         }
         Score { total: terms.iter().map(|term| term.value).sum(), terms }
     }

@@ -125,6 +125,7 @@ mod tests {
             raw: 0.0,
             unit: String::new(),
             value: *value,
+            source: String::new(),
         };
         Score { total: terms.iter().map(|(_, value)| value).sum(), terms: terms.iter().map(term).collect() }
     }

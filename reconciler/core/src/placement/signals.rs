@@ -35,14 +35,8 @@ pub(super) struct PowerModel {
 
 impl<'a> Current<'a> {
     pub(super) fn at(now: Timestamp, signals: &'a BTreeMap<String, Signals>) -> Self {
-        let valid = |signals: &&Signals| {
-            signals.spec.time <= now && signals.spec.valid_until.is_none_or(|until| now < until)
-        };
-        let mut oldest_first: Vec<_> = signals.values().filter(valid).collect();
-        // Stable: of two with the same time, the later path wins.
-        oldest_first.sort_by_key(|signals| signals.spec.time);
         let mut current = Self::default();
-        for signals in oldest_first {
+        for (_, signals) in valid(now, signals) {
             current.take(signals);
         }
         current
@@ -94,6 +88,17 @@ impl<'a> Current<'a> {
     pub(super) fn round_trip(&self, a: &str, b: &str) -> Option<u64> {
         self.round_trips.get(&pair(a, b)).copied()
     }
+}
+
+/// The documents that count at a moment, with their paths: the newest, of two with the same time the later path, last.
+pub(super) fn valid(now: Timestamp, signals: &BTreeMap<String, Signals>) -> Vec<(&str, &Signals)> {
+    let counts = |signals: &Signals| {
+        signals.spec.time <= now && signals.spec.valid_until.is_none_or(|until| now < until)
+    };
+    let all = signals.iter().map(|(path, signals)| (path.as_str(), signals));
+    let mut valid: Vec<_> = all.filter(|(_, signals)| counts(signals)).collect();
+    valid.sort_by_key(|(_, signals)| signals.spec.time);
+    valid
 }
 
 /// A round trip is the same in both directions.
