@@ -207,7 +207,7 @@ impl Agent {
             tokio::spawn(cluster.watch("v1".into(), kind.into(), Watched::All, facts.clone()));
         }
         let (home, mut home_inbox) = mpsc::channel(SEEN_MAX);
-        let own = Watched::Named(inventory::NAMESPACE);
+        let own = Watched::Metadata(inventory::NAMESPACE);
         tokio::spawn(self.cluster.clone().watch("v1".into(), "Namespace".into(), own, home));
         let (tell, mut measured) = watch::channel(Measured::default());
         let (measure, cluster, uplink) =

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::kinds::{Kinds, Served};
-use super::problem::{IMMUTABLE, conflicts, lasting, problem, transient};
+use super::problem::{IMMUTABLE, NOT_FOUND, conflicts, lasting, problem, transient};
 
 /// One call; a server that is slower than this is as good as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,6 +83,12 @@ impl Cluster {
             let (object, recreated) = match self.patch(&served, apply).await {
                 Err(problem) if problem.reason == IMMUTABLE => {
                     (self.recreate(&served, apply, problem).await?, true)
+                }
+                // Its namespace is missing, or its definition is gone since somebody looked: then discovery knows.
+                Err(problem) if problem.reason == NOT_FOUND => {
+                    self.kinds.doubt(&desired.api_version);
+                    self.served(&desired.api_version, &desired.id).await?;
+                    return Err(problem);
                 }
                 answer => (answer?, false),
             };

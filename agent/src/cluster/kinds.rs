@@ -1,4 +1,5 @@
-//! Which resource of the API serves a kind: asked once for each API version, and again when a kind is unknown.
+//! Which resource of the API serves a kind: asked once for each API version, and again when a kind is unknown or does
+//! not answer any more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -50,6 +51,11 @@ impl Kinds {
     /// After a definition or an API service has changed.
     pub(super) fn forget(&self) {
         self.known().clear();
+    }
+
+    /// What was known of one API version has turned out to be wrong.
+    pub(super) fn doubt(&self, api_version: &str) {
+        self.known().remove(api_version);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Served>>> {

@@ -9,6 +9,9 @@ use qonnect_agent_core::state::Problem;
 /// The reason of a refusal because of a field that cannot change.
 pub(super) const IMMUTABLE: &str = "Immutable";
 
+/// The reason where the object, its namespace or its kind is not there.
+pub(super) const NOT_FOUND: &str = "NotFound";
+
 pub(super) fn transient(reason: &str, message: impl Into<String>) -> Problem {
     Problem { reason: reason.into(), message: message.into(), transient: true }
 }
@@ -36,7 +39,7 @@ pub(super) fn problem(error: &Error) -> Problem {
             "Forbidden",
             format!("{text}; grant it to that account by RBAC, or change what refuses it"),
         ),
-        404 => lasting("NotFound", text),
+        404 => lasting(NOT_FOUND, text),
         422 if immutable::explains(text) => lasting(IMMUTABLE, immutable::explain(text)),
         // The API server calls it its own fault, but it is the manifest that its schema does not fit.
         500 if text.contains("failed to create typed patch object") => lasting("Invalid", text),
