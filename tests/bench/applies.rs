@@ -162,6 +162,7 @@ fn publish(work: &Path, clusters: &[(String, BTreeMap<String, String>)]) -> Stri
             application: "many".into(),
             namespace: "many".into(),
             components: vec!["main".into()],
+            depends_on: BTreeMap::new(),
         };
         let spec = ReleaseSpec {
             generation: 1,

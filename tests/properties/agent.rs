@@ -58,8 +58,12 @@ impl Wanted {
 
     fn spec(&self, generation: u64) -> ReleaseSpec {
         let components: Vec<String> = self.components.keys().cloned().collect();
-        let application =
-            ReleasedApplication { application: "shop".into(), namespace: "shop".into(), components };
+        let application = ReleasedApplication {
+            application: "shop".into(),
+            namespace: "shop".into(),
+            components,
+            depends_on: BTreeMap::new(),
+        };
         let removal = |(application, component): &(&str, &str)| Removal {
             application: application.to_string(),
             component: component.to_string(),

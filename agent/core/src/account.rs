@@ -87,6 +87,7 @@ mod tests {
             application: "shop".into(),
             namespace: "shop-live".into(),
             components: vec!["web".into()],
+            depends_on: Default::default(),
         };
         let spec = ReleaseSpec {
             generation: 1,

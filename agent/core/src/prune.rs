@@ -153,6 +153,7 @@ pub fn is_foreign(id: &ObjectId, metadata: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use qonnect_schema::documents::release::{ReleasedApplication, Removal, RemovalCause};
@@ -176,6 +177,7 @@ mod tests {
                     application: application.to_string(),
                     namespace: application.to_string(),
                     components: components.iter().map(ToString::to_string).collect(),
+                    depends_on: BTreeMap::new(),
                 })
                 .collect(),
             removals: removals

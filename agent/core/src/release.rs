@@ -274,6 +274,7 @@ mod tests {
                 application: "shop".into(),
                 namespace: "shop".into(),
                 components: vec!["db".into(), "web".into()],
+                depends_on: BTreeMap::new(),
             }],
             removals: vec![],
             digest: layout::digest(files.iter().map(|(path, text)| (*path, text.as_bytes()))),

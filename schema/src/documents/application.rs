@@ -99,7 +99,7 @@ pub struct Component {
     /// Cluster taints that it accepts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
-    /// The components of the same application that it calls.
+    /// The components of the same application that it calls. Where they run on one cluster they are rolled out first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
     /// Components of the same application that it must be on one cluster with.

@@ -1,5 +1,7 @@
 //! `Release`: what one cluster shall run; the contract between leads and an agent.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,9 @@ pub struct ReleasedApplication {
     pub application: String,
     pub namespace: String,
     pub components: Vec<String>,
+    /// By component, the others of this cluster that it calls: it is rolled out once they are Ready.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

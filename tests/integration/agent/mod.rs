@@ -10,6 +10,7 @@ mod relay;
 mod sequences;
 mod signatures;
 mod table;
+mod waiting;
 
 mod lead;
 mod leases;

@@ -248,7 +248,7 @@ async fn what_waited_is_done(world: &mut World) {
         .await;
 }
 
-fn definition() -> Value {
+pub(super) fn definition() -> Value {
     let schema = json!({"type": "object", "properties": {
         "spec": {"type": "object", "properties": {"on": {"type": "boolean"}}},
         "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},

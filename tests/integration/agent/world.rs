@@ -389,6 +389,7 @@ fn order(wanted: &Wanted) -> Vec<ReleasedApplication> {
                 application: application.to_string(),
                 namespace: application.to_string(),
                 components: vec![component.to_string()],
+                depends_on: BTreeMap::new(),
             }),
         }
     }

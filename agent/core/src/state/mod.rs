@@ -4,6 +4,7 @@
 //! ([`State::to_apply`], [`State::to_delete`]) and what to say ([`State::components`]). Times are milliseconds of a
 //! clock that never goes back.
 
+mod dependencies;
 mod lease;
 mod patience;
 mod status;
@@ -25,6 +26,7 @@ use crate::inventory::{Inventory, Record};
 use crate::prune::Limits;
 use crate::release::{Desired, Owner, Verified};
 
+use dependencies::Dependencies;
 use patience::Patience;
 pub use status::PodTroubles;
 pub use suspend::{RECONCILE, SUSPEND, is_suspended};
@@ -44,6 +46,7 @@ pub struct State {
     troubles: BTreeMap<ObjectId, Trouble>,
     repairs: BTreeMap<ObjectId, Repairs>,
     patience: BTreeMap<ObjectId, Patience>,
+    dependencies: Dependencies,
     /// What the server itself changes in what we apply, such as a webhook: pointers that are no drift.
     settled: BTreeMap<ObjectId, Vec<String>>,
     /// What was applied before an object changed, to know which contested fields were ours.
@@ -159,12 +162,15 @@ impl State {
 
     /// The newest release replaces the one before, whatever became of it. Old failures do not delay it.
     pub fn adopt(&mut self, release: Verified) {
+        let release = self.within_leases(release);
+        let changed = release.objects.iter().filter(|object| self.desired(&object.id) != Some(*object));
+        let changed = changed.map(|object| object.owner.clone()).collect();
+        self.dependencies = Dependencies::of(&release, &self.dependencies, &changed);
         if let Some(old) = self.release.take() {
             for object in old.objects {
                 self.previous.insert(object.id, object.body);
             }
         }
-        let release = self.within_leases(release);
         self.wanted =
             release.objects.iter().enumerate().map(|(at, object)| (object.id.clone(), at)).collect();
         self.previous

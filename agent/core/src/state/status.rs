@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::manifest::ObjectId;
 
+use super::dependencies::{WAITS, waits_for};
 use super::patience::LATE;
 use super::{SUSPEND, State};
 use crate::health::Assessment;
@@ -90,6 +91,9 @@ impl State {
         if self.is_stopped(&desired.id) {
             let message = "it is at zero: no lead vouches that it runs nowhere else";
             return Assessment::reconciling("NoLease", message);
+        }
+        if let Some(callee) = self.awaited(desired) {
+            return Assessment::reconciling(WAITS, waits_for(callee));
         }
         match self.live.get(&desired.id) {
             Some(live) if self.is_applied(desired) => self.in_time(&desired.id, &live.assessment),

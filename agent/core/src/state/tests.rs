@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::*;
 
+mod dependencies;
+
 fn config(component: &str, name: &str, value: &str) -> Desired {
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}, "data": {"key": value}});
     Desired {
@@ -22,7 +24,12 @@ fn release(generation: u64, objects: Vec<Desired>, removals: &[&str]) -> Verifie
     let order = match components.is_empty() {
         true => vec![],
         false => {
-            vec![ReleasedApplication { application: "shop".into(), namespace: "shop".into(), components }]
+            vec![ReleasedApplication {
+                application: "shop".into(),
+                namespace: "shop".into(),
+                components,
+                depends_on: Default::default(),
+            }]
         }
     };
     let removals = removals.iter().map(|component| Removal {
@@ -308,7 +315,7 @@ fn leased(name: &str, replicas: u64) -> Desired {
 }
 
 /// What would be applied, first to last, with the replicas of each.
-fn due(state: &State) -> Vec<(String, Value)> {
+fn due(state: &mut State) -> Vec<(String, Value)> {
     let stages = state.to_apply(0);
     let applies = stages.iter().flatten();
     applies
@@ -321,11 +328,15 @@ fn what_runs_by_a_lease_is_at_zero_without_one_and_ends_before_anything_else_is_
     let mut state = State::default();
     state.adopt(release(1, vec![config("web", "a", "1"), leased("store", 2)], &[]));
     assert!(state.is_leased());
-    assert_eq!(due(&state).last(), Some(&("store".into(), json!(0))), "nobody vouches yet, and nothing runs");
+    assert_eq!(
+        due(&mut state).last(),
+        Some(&("store".into(), json!(0))),
+        "nobody vouches yet, and nothing runs"
+    );
     assert!(state.lease(true));
-    assert_eq!(due(&state).last(), Some(&("store".into(), json!(2))));
+    assert_eq!(due(&mut state).last(), Some(&("store".into(), json!(2))));
     apply_all(&mut state, 1, 0);
-    assert!(due(&state).is_empty());
+    assert!(due(&mut state).is_empty());
 
     assert!(!state.lease(true), "it is no news");
     assert!(state.lease(false));
@@ -340,10 +351,10 @@ fn what_runs_by_a_lease_is_at_zero_without_one_and_ends_before_anything_else_is_
 
     // A release that comes meanwhile does not wake it.
     state.adopt(release(2, vec![config("web", "a", "2"), leased("store", 3)], &[]));
-    assert!(due(&state).contains(&("store".into(), json!(0))));
+    assert!(due(&mut state).contains(&("store".into(), json!(0))));
     apply_all(&mut state, 3, 0);
     assert!(state.lease(true));
-    assert_eq!(due(&state), [("store".into(), json!(3))]);
+    assert_eq!(due(&mut state), [("store".into(), json!(3))]);
 }
 
 #[test]
@@ -354,5 +365,5 @@ fn what_runs_without_a_lease_does_not_hear_of_leases() {
     apply_all(&mut state, 1, 0);
     assert!(!state.lease(true));
     assert!(!state.lease(false));
-    assert!(due(&state).is_empty());
+    assert!(due(&mut state).is_empty());
 }

@@ -63,9 +63,10 @@ pub struct Problem {
 
 impl State {
     /// What to apply now, stage by stage.
-    pub fn to_apply(&self, now: u64) -> Vec<Vec<Apply>> {
+    pub fn to_apply(&mut self, now: u64) -> Vec<Vec<Apply>> {
+        self.look_at_dependencies(now);
         let objects = self.release.iter().flat_map(|release| &release.objects);
-        let due = objects.filter(|object| self.is_due(object) && self.not_before(&object.id) <= now);
+        let due = objects.filter(|object| self.is_due_by(object, now));
         let applies = due.map(|desired| Apply {
             desired: desired.clone(),
             repair: (self.applied_hash(desired) == Some(&desired.hash)).then(|| self.damage(&desired.id)),
@@ -81,9 +82,14 @@ impl State {
     }
 
     /// Whether [`State::to_apply`] would name anything.
-    pub fn has_to_apply(&self, now: u64) -> bool {
+    pub fn has_to_apply(&mut self, now: u64) -> bool {
+        self.look_at_dependencies(now);
         let mut objects = self.release.iter().flat_map(|release| &release.objects);
-        objects.any(|object| self.is_due(object) && self.not_before(&object.id) <= now)
+        objects.any(|object| self.is_due_by(object, now))
+    }
+
+    fn is_due_by(&self, desired: &Desired, now: u64) -> bool {
+        self.is_due(desired) && self.not_before(&desired.id) <= now && self.awaited(desired).is_none()
     }
 
     fn is_due(&self, desired: &Desired) -> bool {
@@ -105,7 +111,10 @@ impl State {
     /// When something that waits is due; `None` while nothing waits.
     pub fn next_due(&self, now: u64) -> Option<u64> {
         let objects = self.release.iter().flat_map(|release| &release.objects);
-        let waiting = objects.filter(|object| self.is_due(object)).map(|object| self.not_before(&object.id));
+        let waiting = objects.filter(|object| self.is_due(object)).map(|object| {
+            let patience = self.awaited(object).and_then(|_| self.waiting_ends()).unwrap_or_default();
+            self.not_before(&object.id).max(patience)
+        });
         let doomed = self.troubles.iter().filter(|(id, _)| !self.wanted.contains_key(id));
         let going = self.deleting.values().map(|going| going.not_before);
         let all = waiting.chain(doomed.map(|(_, trouble)| trouble.not_before)).chain(going);

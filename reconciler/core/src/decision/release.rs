@@ -6,6 +6,7 @@ use std::sync::Arc;
 use qonnect_schema::documents::placement::MovePhase;
 use qonnect_schema::documents::release::{Mark, ReleasedApplication, Removal, RemovalCause};
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
+use qonnect_schema::revision::ApplicationSource;
 use qonnect_schema::{Release, ReleaseSpec, layout};
 
 use super::deployed::under;
@@ -250,6 +251,7 @@ fn orders(input: &Input<'_>, copies: &AllCopies) -> BTreeMap<String, Vec<Release
             let application = ReleasedApplication {
                 application: name.clone(),
                 namespace: source.namespace().into(),
+                depends_on: callees(source, &components),
                 components,
             };
             orders.entry(cluster.into()).or_default().push(application);
@@ -257,6 +259,17 @@ fn orders(input: &Input<'_>, copies: &AllCopies) -> BTreeMap<String, Vec<Release
     }
     frozen(input, &mut orders);
     orders
+}
+
+/// By caller, its callees among the components of one cluster.
+fn callees(source: &ApplicationSource, here: &[String]) -> BTreeMap<String, Vec<String>> {
+    let callers =
+        source.application.spec.components.iter().filter(|component| here.contains(&component.name));
+    let callees = callers.map(|caller| {
+        let all = caller.depends_on.iter().map(|dependency| dependency.component.clone());
+        (caller.name.clone(), all.filter(|callee| here.contains(callee)).collect::<Vec<_>>())
+    });
+    callees.filter(|(_, callees)| !callees.is_empty()).collect()
 }
 
 /// Applications whose source cannot be read stay in the releases as they are.

@@ -265,6 +265,14 @@ fn callees_are_released_before_their_callers() {
     let order = fleet.release("a").order;
     assert_eq!(order.iter().map(|app| app.application.as_str()).collect::<Vec<_>>(), ["bank", "shop"]);
     assert_eq!(order[1].components, ["db", "web"]);
+    assert_eq!(order[1].depends_on, BTreeMap::from([("web".to_owned(), vec!["db".to_owned()])]));
+}
+
+#[test]
+fn a_component_waits_for_no_callee_on_another_cluster() {
+    let mut fleet = Fleet::new();
+    fleet.publish(&[("web", "a"), ("db", "b")]).unwrap();
+    assert!(fleet.release("a").order[0].depends_on.is_empty());
 }
 
 #[test]
