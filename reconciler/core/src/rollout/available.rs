@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use qonnect_schema::documents::application::{Component, MoveStrategy};
 use qonnect_schema::documents::placement::MovePhase;
-use qonnect_schema::documents::snapshot::Health;
+use qonnect_schema::documents::snapshot::{ClusterStatus, Health};
 use qonnect_schema::layout;
 
 use super::World;
@@ -43,7 +43,10 @@ impl Available {
         let Some(cluster) = deployed.cluster.as_deref() else { return false };
         let leaves = deployed.moving.as_ref().is_some_and(|moving| moving.phase == MovePhase::Leaving)
             || self.leaving.contains(&(application.to_owned(), part.to_owned()));
-        !leaves && !world.lost(cluster) && world.applied(cluster, application, part).1
+        // What a silent cluster said last may not be so any more, and the brake can keep it from being lost for hours.
+        let state = world.snapshot.clusters.get(cluster);
+        let heard = state.is_some_and(|state| state.status == ClusterStatus::Ready) && !world.fenced(cluster);
+        !leaves && heard && world.applied(cluster, application, part).1
     }
 }
 

@@ -44,6 +44,14 @@ fn the_last_one_that_is_ready_stays() {
 }
 
 #[test]
+fn one_on_a_silent_cluster_does_not_count() {
+    let mut scene = two_parts();
+    scene.snapshot.clusters.get_mut("b").unwrap().status = ClusterStatus::Suspect;
+    scene.next_of(&[("web", "a"), ("db", "c"), ("db.2", "b")], &[]);
+    assert_eq!(moving(&scene), [""; 0]);
+}
+
+#[test]
 fn one_that_is_not_ready_is_missed_by_nobody() {
     let mut scene = two_parts();
     scene.snapshot.clusters.get_mut("b").unwrap().components.clear();
