@@ -25,7 +25,9 @@ soak: ## The same with far larger numbers, on programs as they are shipped: hour
 	QONNECT_CRASH_CASES=200000 $(SOAK) --lib -- crash
 	QONNECT_FENCING=all $(SOAK) --test properties -- fencing
 	QONNECT_BAD_CASES=4000 $(SOAK) --test planning -- no_mutation --nocapture
-	QONNECT_SIMULATION_SEEDS=10000 $(SOAK) --test simulation
+	QONNECT_SIMULATION_SEEDS=10000 $(SOAK) --test simulation -- --skip seasons
+	QONNECT_SIMULATION_FLEETS=4 QONNECT_SIMULATION_REGIONS=20 QONNECT_SIMULATION_CLUSTERS=10 \
+		QONNECT_SIMULATION_DAYS=13 $(SOAK) --test simulation -- seasons
 	QONNECT_KILLS=500 QONNECT_HANGS=200 QONNECT_PARTITION_ROUNDS=20 QONNECT_FAULT_RUNS=500 \
 		$(SOAK) --test integration -- leaders partitions faults
 	$(SOAK) --test soak

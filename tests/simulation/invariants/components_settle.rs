@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use qonnect_schema::layout::whole;
+
 use crate::world::World;
 use crate::world::agent::runs;
 
@@ -24,11 +26,11 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
             let Some(cluster) = &placed.cluster else {
                 return Err(format!("{application}/{component} has no cluster"));
             };
-            wanted.insert((cluster.clone(), application.clone(), component.clone()));
+            wanted.insert((cluster.clone(), application.clone(), whole(component).to_owned()));
         }
     }
     let applications: BTreeSet<_> = knowledge.placements.keys().cloned().collect();
-    if applications != world.spec.applications() {
+    if applications != *world.spec.applications() {
         return Err(format!("{applications:?} are placed, {:?} are wanted", world.spec.applications()));
     }
     let mut found = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! The shell of an agent, played: a cluster that holds objects, and the real core beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use qonnect_agent_core::inventory::Inventory;
 use qonnect_agent_core::prune::Limits;
@@ -11,16 +12,16 @@ use qonnect_schema::api::{Registration, Report};
 use qonnect_schema::documents::release::Mark;
 use qonnect_schema::documents::snapshot::{AppliedRelease, Node, Resources};
 use qonnect_schema::manifest::ObjectId;
+use qonnect_schema::tree::{Entry, Tree};
 use qonnect_schema::units::{Bytes, Cpu};
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::git::Folder;
 use super::lease::Lease;
+use super::presence::Silence;
 use super::reads::{Operation, Outcome, number};
 use super::{Call, Ms, World};
-
-const BEAT_MS: Ms = 5_000;
-const SYNC_MS: Ms = 2_000;
 
 /// An object that was not there before, or was at zero.
 #[derive(Debug)]
@@ -36,25 +37,46 @@ pub(crate) struct Beginning {
     pub(crate) rebuilt: bool,
 }
 
+/// A Deployment that an agent deletes, since its release no longer lists it.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) at: Ms,
+    pub(crate) cluster: String,
+    pub(crate) id: ObjectId,
+    /// The others that run it, and those that went off with it at the moment beside them.
+    pub(crate) others: Vec<(String, Option<Ms>)>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) cluster: String,
     pub(super) runs: bool,
+    /// It looks after its cluster by itself; see [`setting::Pace`](super::setting::Pace).
+    pub(super) awake: bool,
+    /// How often it was woken: what it meant to do before that is over.
+    pub(super) wakes: u32,
+    /// The whole cluster is off.
+    pub(super) off_since: Option<Ms>,
+    /// Of each node, what others ask for.
+    pub(super) load: Cpu,
+    pub(crate) silences: Vec<Silence>,
     pub(super) state: State,
     pub(super) lease: Lease,
     /// On its disk.
     pub(crate) mark: Mark,
+    /// What it has checked last.
+    pub(super) checked: Option<Arc<Folder>>,
     commit: String,
     applied: Option<AppliedRelease>,
     /// Each start outranks the one before.
     incarnation: u64,
     seq: u64,
-    registered: bool,
+    pub(super) registered: bool,
     pub(super) cut_off_until: Ms,
     /// What the API server holds.
     pub(crate) objects: BTreeMap<ObjectId, Value>,
     version: u64,
-    refused: String,
+    pub(super) refused: String,
     /// Reports that a lead has acknowledged: when, incarnation and seq.
     pub(crate) acknowledged: Vec<(Ms, u64, u64)>,
     /// Every mark that it has ever accepted.
@@ -62,12 +84,44 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(cluster: &str) -> Self {
-        Self { cluster: cluster.into(), ..Self::default() }
+    pub(super) fn new(cluster: String) -> Self {
+        Self { cluster, ..Self::default() }
+    }
+
+    fn holds(&self, id: &ObjectId) -> bool {
+        self.objects.get(id).is_some_and(runs)
     }
 
     pub(super) fn kill(&mut self) {
         self.runs = false;
+    }
+
+    pub(super) fn has_checked(&self, folder: Option<&Arc<Folder>>) -> bool {
+        match (&self.checked, folder) {
+            (Some(checked), Some(folder)) => Arc::ptr_eq(checked, folder) || checked == folder,
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        Report {
+            incarnation: self.incarnation,
+            seq: self.seq + 1,
+            nodes: Some(vec![node(self.load)]),
+            release: self.applied.clone(),
+            mark: self.mark.clone(),
+            components: self.state.components(&Default::default()),
+            stalled: self.refused.clone(),
+            ..Report::default()
+        }
+    }
+
+    /// Whoever says that nothing runs there has seen to it.
+    pub(super) fn wipe(&mut self) {
+        self.objects.clear();
+        self.state = State::default();
+        self.applied = None;
     }
 
     /// A person deletes what the agent says that it keeps and that no release lists.
@@ -98,10 +152,22 @@ impl World {
             agent.state.observe(id, object);
         }
         (agent.runs, agent.registered, agent.seq, agent.incarnation) = (true, false, 0, now + 1);
-        agent.commit.clear();
-        self.after(10, Call::Beat(number));
-        self.after(20, Call::Sync(number));
-        self.begin_lease(number);
+        agent.checked = None;
+        agent.awake = false;
+        self.wake(number);
+        if self.setting.leased {
+            self.begin_lease(number);
+        }
+    }
+
+    /// What is deployed, by cluster, namespace and name.
+    pub(super) fn runs(&self) -> BTreeSet<(String, String, String)> {
+        let deployments = |agent: &'_ Agent| {
+            let ids = agent.objects.iter().filter(|(id, object)| id.kind == "Deployment" && runs(object));
+            let ids = ids.map(|(id, _)| (agent.cluster.clone(), id.namespace.clone(), id.name.clone()));
+            ids.collect::<Vec<_>>()
+        };
+        self.agents.iter().flat_map(deployments).collect()
     }
 
     pub(super) fn is_connected(&self, number: usize) -> bool {
@@ -109,12 +175,15 @@ impl World {
         agent.runs && agent.cut_off_until <= self.now
     }
 
-    pub(super) fn beat(&mut self, number: usize) {
-        if !self.agents[number].runs {
+    pub(super) fn beat(&mut self, number: usize, wake: u32) {
+        if !self.agents[number].is_awake(wake) {
             return;
         }
-        let pause = self.about(BEAT_MS);
-        self.after(pause, Call::Beat(number));
+        if self.rests(number) {
+            return self.agents[number].awake = false;
+        }
+        let pause = self.about(self.setting.pace.beat);
+        self.after(pause, Call::Beat { agent: number, wake });
         if self.is_connected(number) {
             let cluster = self.agents[number].cluster.clone();
             self.heard(&cluster);
@@ -124,12 +193,12 @@ impl World {
     }
 
     /// Pulls, checks, applies and prunes.
-    pub(super) fn sync(&mut self, number: usize) {
-        if !self.agents[number].runs {
+    pub(super) fn sync(&mut self, number: usize, wake: u32) {
+        if !self.agents[number].is_awake(wake) {
             return;
         }
-        let pause = self.about(SYNC_MS);
-        self.after(pause, Call::Sync(number));
+        let pause = self.about(self.setting.pace.sync);
+        self.after(pause, Call::Sync { agent: number, wake });
         if self.is_connected(number) && self.git.hangs_until <= self.now {
             self.pull(number);
         }
@@ -147,15 +216,17 @@ impl World {
 
     fn pull(&mut self, number: usize) {
         let agent = &mut self.agents[number];
-        let Some((commit, tree)) =
-            self.git.folder(&agent.cluster).filter(|(commit, _)| *commit != agent.commit)
+        let Some(folder) = self.git.folder(&agent.cluster).filter(|folder| !agent.has_checked(Some(folder)))
         else {
             return;
         };
+        let tree: Tree =
+            folder.files().map(|(path, bytes)| (path.clone(), Entry::File(bytes.clone()))).collect();
+        let (folder, commit) = (folder.clone(), self.git.tip.clone().unwrap_or_default());
         let before = agent.state.release().map(|release| release.objects.clone()).unwrap_or_default();
         let line = match verify(&tree, &agent.cluster, &agent.mark, &before) {
             Ok(release) => {
-                agent.commit = commit;
+                (agent.commit, agent.checked) = (commit, Some(folder));
                 agent.refused.clear();
                 let mark = release.mark();
                 let news = mark != agent.mark;
@@ -210,8 +281,12 @@ impl World {
 
     /// Looks whether it runs elsewhere, too.
     fn begins(&mut self, number: usize, id: ObjectId) {
-        let held: Vec<_> =
-            self.agents.iter().filter_map(|agent| Some((&agent.cluster, agent.objects.get(&id)?))).collect();
+        let held: Vec<_> = self
+            .agents
+            .iter()
+            .filter(|agent| agent.off_since.is_none())
+            .filter_map(|agent| Some((&agent.cluster, agent.objects.get(&id)?)))
+            .collect();
         let running = held.iter().filter(|(_, object)| runs(object));
         let on: Vec<_> = running.map(|(cluster, _)| (*cluster).clone()).collect();
         let after_lease = on.len() < held.len();
@@ -220,12 +295,25 @@ impl World {
         self.beginnings.push(Beginning { at: self.now, cluster, id, on, after_lease, rebuilt });
     }
 
+    fn ends(&mut self, number: usize, id: &ObjectId) {
+        if id.kind != "Deployment" {
+            return;
+        }
+        let others = self.agents.iter().enumerate().filter(|(at, agent)| *at != number && agent.holds(id));
+        let others = others.map(|(_, agent)| (agent.cluster.clone(), agent.off_since)).collect();
+        let cluster = self.agents[number].cluster.clone();
+        self.endings.push(Ending { at: self.now, cluster, id: id.clone(), others });
+    }
+
     fn prune(&mut self, number: usize) {
-        let (now, agent) = (self.now, &mut self.agents[number]);
-        for deletion in agent.state.to_delete(now) {
+        let now = self.now;
+        for deletion in self.agents[number].state.to_delete(now) {
+            self.ends(number, &deletion.id);
+            let agent = &mut self.agents[number];
             agent.objects.remove(&deletion.id);
             agent.state.deleted(&deletion, Deleted::Gone, now);
         }
+        let agent = &mut self.agents[number];
         if agent.state.is_complete() && agent.state.release().is_some() {
             let Mark { epoch, generation, digest } = agent.state.mark();
             let commit = agent.commit.clone();
@@ -252,16 +340,7 @@ impl World {
                 Change::Register { cluster, registration }
             }
             true => {
-                let report = Report {
-                    incarnation: agent.incarnation,
-                    seq: agent.seq + 1,
-                    nodes: Some(vec![node()]),
-                    release: agent.applied.clone(),
-                    mark: agent.mark.clone(),
-                    components: agent.state.components(&Default::default()),
-                    stalled: agent.refused.clone(),
-                    ..Report::default()
-                };
+                let report = agent.report();
                 if !self.group.knowledge.learns_from(&cluster, &report) {
                     return;
                 }
@@ -333,7 +412,7 @@ fn live(mut object: Value, version: u64) -> Value {
     object
 }
 
-fn node() -> Node {
+fn node(load: Cpu) -> Node {
     let allocatable = Resources {
         cpu: Cpu(8_000),
         memory: Bytes(16 << 30),
@@ -341,5 +420,6 @@ fn node() -> Node {
         pods: 110,
         ..Resources::default()
     };
-    Node { name: "node".into(), allocatable, ready: true, ..Node::default() }
+    let foreign = Resources { cpu: load, ..Resources::default() };
+    Node { name: "node".into(), allocatable, foreign, ready: true, ..Node::default() }
 }

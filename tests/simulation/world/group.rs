@@ -95,6 +95,7 @@ impl World {
         let leadership = Leadership { term: self.group.term, lead };
         self.group.leader = Some(leadership);
         self.tell(format!("lead {} is elected in term {}", leadership.node(), leadership.term));
+        self.count_takeover();
         self.after(50, Call::Leadership(lead));
         if let Some(deposed) = before.map(|before| before.lead).filter(|deposed| *deposed != lead) {
             let late = self.about(2_000);

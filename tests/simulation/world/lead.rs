@@ -8,16 +8,15 @@ use qonnect_core::knowledge::liveness::{Edges, Liveness, Terms};
 use qonnect_core::knowledge::{Answer, Change, Command, Knowledge};
 use qonnect_core::lead::{Effect, Event, Lead as Core};
 use qonnect_schema::Epoch;
+use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::revision::Revision;
 
+use super::agent::Agent;
 use super::faults::Fault;
 use super::group::{Group, Leadership};
 use super::work::Work;
-use super::{Call, Ms, World};
+use super::{Call, LEADS, Ms, World};
 
-const FETCH_MS: Ms = 3_000;
-const POLL_MS: Ms = 5_000;
-const TICK_MS: Ms = 500;
 const RETRY_MS: Ms = 200;
 
 #[derive(Debug, Default)]
@@ -35,6 +34,11 @@ pub(crate) struct Lead {
     pub(super) working: bool,
     seen: String,
     liveness: Liveness,
+    /// It counts silence, and did so last then.
+    watches: bool,
+    counted: Ms,
+    /// When it decides anew though nothing happens; a later wish replaces an earlier one.
+    wake: Ms,
     revision: Option<Arc<Revision>>,
     pub(super) paused_until: Ms,
     pub(super) cut_off_until: Ms,
@@ -76,9 +80,10 @@ impl World {
         lead.knowledge = self.group.knowledge.clone();
         let event = Event::Knowledge(lead.knowledge.clone());
         self.core(number, event);
-        self.at(now + 100, Call::Fetch(number));
-        self.at(now + POLL_MS, Call::Poll(number));
-        self.at(now + TICK_MS, Call::Silence(number));
+        let life = self.leads[number].life;
+        self.at(now + 100, Call::Fetch { lead: number, life });
+        self.at(now + self.setting.pace.poll, Call::Poll { lead: number, life });
+        self.watch();
         self.at(now + 300, Call::Election);
     }
 
@@ -139,7 +144,8 @@ impl World {
             }
             Effect::WakeAt(at) => {
                 let pause = at.duration_since(self.clock()).as_millis().max(0) as Ms;
-                self.after(pause, Call::Core { lead: number, life, event: Box::new(Event::Tick) });
+                self.leads[number].wake = self.now + pause;
+                self.after(pause, Call::Wake { lead: number, life });
             }
         }
     }
@@ -219,6 +225,9 @@ impl World {
             return;
         }
         lead.leadership = now;
+        lead.counted = self.now;
+        self.watch();
+        let lead = &mut self.leads[number];
         match now {
             Some(leadership) => {
                 if let Some(revision) = &lead.revision {
@@ -237,12 +246,15 @@ impl World {
         }
     }
 
-    pub(super) fn fetch(&mut self, number: usize) {
-        if !self.leads[number].runs {
-            return;
+    pub(super) fn wake_lead(&mut self, number: usize) {
+        if self.leads[number].wake == self.now {
+            self.core(number, Event::Tick);
         }
-        let pause = self.about(FETCH_MS);
-        self.after(pause, Call::Fetch(number));
+    }
+
+    pub(super) fn fetch(&mut self, number: usize) {
+        let pause = self.about(self.setting.pace.fetch);
+        self.after(pause, Call::Fetch { lead: number, life: self.leads[number].life });
         self.hand_on(number);
     }
 
@@ -251,7 +263,7 @@ impl World {
             return self.core(number, Event::SpecRead(epoch));
         }
         let life = self.leads[number].life;
-        let pause = self.about(FETCH_MS);
+        let pause = self.about(self.setting.pace.fetch);
         self.after(pause, Call::ReadSpec { lead: number, life, epoch });
     }
 
@@ -268,27 +280,44 @@ impl World {
     }
 
     pub(super) fn poll(&mut self, number: usize) {
-        if self.leads[number].runs {
-            let pause = self.about(POLL_MS);
-            self.after(pause, Call::Poll(number));
-            self.core(number, Event::Poll);
+        let pause = self.about(self.setting.pace.poll);
+        self.after(pause, Call::Poll { lead: number, life: self.leads[number].life });
+        self.core(number, Event::Poll);
+    }
+
+    /// A cluster may be silent, or back.
+    pub(super) fn watch(&mut self) {
+        for number in 0..LEADS {
+            let lead = &mut self.leads[number];
+            if lead.runs && !std::mem::replace(&mut lead.watches, true) {
+                let life = lead.life;
+                self.after(self.setting.pace.tick, Call::Silence { lead: number, life });
+            }
         }
     }
 
     /// Counts the silence of clusters, as the leader.
     pub(super) fn count_silence(&mut self, number: usize) {
-        let now = Duration::from_millis(self.now);
-        let lead = &mut self.leads[number];
-        if !lead.runs {
-            return;
+        let tick = self.setting.pace.tick;
+        if self.setting.pace.rests {
+            let silent = |agent: &Agent| !agent.runs || agent.cut_off_until > self.now;
+            let heard: Vec<_> = self.agents.iter().filter(|agent| !silent(agent)).collect();
+            let heard: Vec<_> = heard.into_iter().map(|agent| agent.cluster.clone()).collect();
+            heard.iter().for_each(|cluster| self.heard(cluster));
         }
+        let now = self.now;
+        let lead = &mut self.leads[number];
+        let counted = std::mem::replace(&mut lead.counted, now);
+        // Where it rested in between, that was meant.
+        let every = if self.setting.pace.rests { now - counted } else { tick };
         let edges = match (&lead.revision, lead.leadership) {
             (Some(revision), Some(_)) => {
                 let terms = Terms::new(&revision.fleet.lease, revision, &lead.knowledge);
-                lead.liveness.tick(now, Duration::from_millis(TICK_MS), &terms)
+                lead.liveness.tick(Duration::from_millis(now), Duration::from_millis(every), &terms)
             }
             _ => Edges::default(),
         };
+        let rests = edges.is_empty() && self.setting.pace.rests && !self.is_anything_silent(number);
         if !edges.is_empty() {
             self.tell(format!("lead {} finds {edges:?}", number + 1));
             if let Some(clusters) = edges.brake {
@@ -299,7 +328,21 @@ impl World {
                 self.propose(number, Change::Expired { clusters: edges.expired });
             }
         }
-        self.after(TICK_MS, Call::Silence(number));
+        self.leads[number].watches = !rests;
+        if !rests {
+            self.after(tick, Call::Silence { lead: number, life: self.leads[number].life });
+        }
+    }
+
+    /// Whether counting on would find anything, as long as nothing else happens.
+    fn is_anything_silent(&self, number: usize) -> bool {
+        let lead = &self.leads[number];
+        let settled = |agent: &Agent| {
+            let status = lead.knowledge.clusters.get(&agent.cluster).map(|state| state.status);
+            let silent = !agent.runs || agent.cut_off_until > self.now;
+            status == Some(if silent { ClusterStatus::Lost } else { ClusterStatus::Ready })
+        };
+        lead.leadership.is_some() && (lead.knowledge.brake.is_some() || !self.agents.iter().all(settled))
     }
 
     /// A sign of life reaches the leader, through whichever lead took it.

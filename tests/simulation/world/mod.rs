@@ -1,28 +1,37 @@
 //! Everything that a run consists of, and the clock that drives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
+use qonnect_core::knowledge::Knowledge;
 use qonnect_core::lead::Event;
 use qonnect_schema::Epoch;
+use qonnect_schema::revision::Revision;
 
 pub(crate) mod agent;
+pub(crate) mod branch;
+mod documents;
 pub(crate) mod faults;
 pub(crate) mod git;
 mod group;
 mod lead;
 mod lease;
+mod presence;
 pub(crate) mod reads;
+pub(crate) mod setting;
 mod spec;
+mod weather;
 mod work;
 
-use agent::{Agent, Beginning};
+use agent::{Agent, Beginning, Ending};
 use faults::Fault;
 use git::Git;
 use group::Group;
 use lead::Lead;
 use reads::Reads;
+use setting::{Setting, Weather};
 use spec::Spec;
 
 /// Milliseconds since the run began.
@@ -30,15 +39,28 @@ pub(crate) type Ms = u64;
 
 pub(crate) const LEADS: usize = 3;
 
-/// Long enough for a cluster to be lost, re-placed and found again.
-const FAULTS_MS: Ms = 120_000;
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Faults,
+    /// No further fault begins; what began passes.
+    Healing,
+    /// The same input all the time.
+    Constant,
+    /// Prices and loads that change by less than a move costs.
+    Trembling,
+}
 
-/// Once in so many seeds what must not run twice runs by a lease, and faults go on until some have ended.
-const LEASED_ONCE_IN: u64 = 10;
-const FAULTS_OF_LEASES_MS: Ms = 500_000;
-
-/// After the last fault: the longest deadline of an exchange, of a lease and of a backoff, one after the other.
-const HEALING_MS: Ms = 150_000;
+/// A part that is over: when, and what was known and wanted at its end.
+pub(crate) struct Part {
+    pub(crate) phase: Phase,
+    pub(crate) from: Ms,
+    pub(crate) until: Ms,
+    pub(crate) knowledge: Arc<Knowledge>,
+    pub(crate) revision: Arc<Revision>,
+    /// What agents have: cluster, namespace and name.
+    pub(crate) runs: BTreeSet<(String, String, String)>,
+}
 
 /// A call at a moment.
 #[derive(Debug)]
@@ -49,8 +71,16 @@ enum Call {
         life: u32,
         event: Box<Event>,
     },
+    /// To the core of a lead, at the moment that it asked for.
+    Wake {
+        lead: usize,
+        life: u32,
+    },
     /// A lead looks at the spec branch.
-    Fetch(usize),
+    Fetch {
+        lead: usize,
+        life: u32,
+    },
     /// A leadership that begins does so, until the server answers.
     ReadSpec {
         lead: usize,
@@ -58,8 +88,14 @@ enum Call {
         epoch: Epoch,
     },
     /// A lead looks whether somebody else has written the deploy branch.
-    Poll(usize),
-    Silence(usize),
+    Poll {
+        lead: usize,
+        life: u32,
+    },
+    Silence {
+        lead: usize,
+        life: u32,
+    },
     Learn(usize),
     Propose(usize),
     /// A lead hears that it leads, or that it does not any more.
@@ -81,7 +117,11 @@ enum Call {
     },
     Election,
     Start(usize),
-    Beat(usize),
+    /// An agent says that it is alive, for as long as it is awake.
+    Beat {
+        agent: usize,
+        wake: u32,
+    },
     /// A lead considers whether it vouches for what an agent runs, and the answer reaches the agent.
     Vouch {
         agent: usize,
@@ -93,7 +133,10 @@ enum Call {
     },
     /// An agent looks at the clock.
     Look(usize),
-    Sync(usize),
+    Sync {
+        agent: usize,
+        wake: u32,
+    },
     Report(usize),
     StartAgent(usize),
     Read,
@@ -105,12 +148,26 @@ enum Call {
     Fault,
     /// A person looks after the fleet.
     Person,
+    /// A cluster that was off or out of reach is there again.
+    Back(usize),
+    /// A cluster goes off.
+    Off {
+        agent: usize,
+        until: Ms,
+    },
+    Flap(usize),
+    ReplaceLeader,
+    /// What the seasons bring; see [`weather`].
+    Season(weather::Season),
 }
 
 pub(crate) struct World {
     pub(crate) now: Ms,
-    /// What must not run twice runs by a lease.
-    leased: bool,
+    pub(crate) setting: Setting,
+    phase: Phase,
+    pub(crate) parts: Vec<Part>,
+    /// By cluster, before they trembled.
+    calm_prices: BTreeMap<String, f64>,
     rng: Rng,
     calls: BTreeMap<(Ms, u64), Call>,
     number: u64,
@@ -121,26 +178,31 @@ pub(crate) struct World {
     pub(crate) agents: Vec<Agent>,
     pub(crate) reads: Reads,
     pub(crate) beginnings: Vec<Beginning>,
+    pub(crate) endings: Vec<Ending>,
     pub(crate) faults: BTreeMap<Fault, usize>,
     story: Vec<String>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        let leased = seed % LEASED_ONCE_IN == LEASED_ONCE_IN - 1;
+    pub(crate) fn new(seed: u64, setting: Setting) -> Self {
+        let spec = Spec::new(&setting);
         let mut world = Self {
             now: 0,
-            leased,
+            phase: Phase::Faults,
+            parts: Vec::new(),
+            calm_prices: BTreeMap::new(),
             rng: Rng::with_seed(seed),
             calls: BTreeMap::new(),
             number: 0,
             git: Git::default(),
-            spec: Spec::new(leased),
             group: Group::new(seed),
             leads: (0..LEADS).map(|_| Lead::default()).collect(),
-            agents: spec::CLUSTERS.iter().map(|name| Agent::new(name)).collect(),
+            agents: spec.clusters().map(Agent::new).collect(),
+            spec,
+            setting,
             reads: Reads::default(),
             beginnings: Vec::new(),
+            endings: Vec::new(),
             faults: BTreeMap::new(),
             story: Vec::new(),
         };
@@ -151,28 +213,43 @@ impl World {
             world.after(1_000, Call::StartAgent(agent));
         }
         world.after(100, Call::Election);
-        world.after(20_000, Call::Fault);
         world.after(5_000, Call::Person);
-        world.after(5_000, Call::Read);
+        match world.setting.weather {
+            Weather::Storm => {
+                world.after(20_000, Call::Fault);
+                world.after(5_000, Call::Read);
+            }
+            Weather::Seasons => world.seasons_begin(),
+        }
         world
     }
 
-    pub(crate) fn live_through_faults(&mut self) {
-        self.run_until(self.faults_until());
-    }
-
-    /// No further fault begins; what began passes.
-    pub(crate) fn heal(&mut self) {
+    pub(crate) fn live(&mut self) {
+        let Setting { faults_ms, healing_ms, quiet_ms, .. } = self.setting;
+        self.pass(Phase::Faults, faults_ms);
         self.end_faults();
-        self.run_until(self.faults_until() + HEALING_MS);
+        self.pass(Phase::Healing, healing_ms);
+        self.pass(Phase::Constant, quiet_ms);
+        self.tremble();
+        self.pass(Phase::Trembling, quiet_ms);
     }
 
-    fn faults_until(&self) -> Ms {
-        if self.leased { FAULTS_OF_LEASES_MS } else { FAULTS_MS }
+    fn pass(&mut self, phase: Phase, length: Ms) {
+        if length == 0 {
+            return;
+        }
+        self.phase = phase;
+        self.tell(format!("{phase:?} begins"));
+        let from = self.now;
+        self.run_until(from + length);
+        let (runs, revision) = (self.runs(), self.spec.revision());
+        let knowledge = self.group.knowledge.clone();
+        self.parts.push(Part { phase, from, until: self.now, knowledge, revision, runs });
     }
 
+    /// Faults do not begin any more.
     fn healing(&self) -> bool {
-        self.now >= self.faults_until()
+        self.phase != Phase::Faults
     }
 
     fn run_until(&mut self, end: Ms) {
@@ -188,59 +265,64 @@ impl World {
     }
 
     fn call(&mut self, call: Call) {
-        if let Some(until) = self.paused(&call) {
-            return self.at(until, call);
+        if let Some((number, life)) = Self::lead_called(&call) {
+            let lead = &self.leads[number];
+            if life.is_some_and(|life| life != lead.life) {
+                return;
+            }
+            // A stopped process does nothing until it goes on.
+            if lead.paused_until > self.now {
+                return self.at(lead.paused_until, call);
+            }
         }
         match call {
-            Call::Core { lead, life, event } if self.leads[lead].life == life => self.core(lead, *event),
-            Call::Core { .. } => {}
-            Call::Fetch(lead) => self.fetch(lead),
-            Call::ReadSpec { lead, life, epoch } if self.leads[lead].life == life => {
-                self.read_spec(lead, epoch)
-            }
-            Call::ReadSpec { .. } => {}
-            Call::Poll(lead) => self.poll(lead),
-            Call::Silence(lead) => self.count_silence(lead),
+            Call::Core { lead, event, .. } => self.core(lead, *event),
+            Call::Wake { lead, .. } => self.wake_lead(lead),
+            Call::Fetch { lead, .. } => self.fetch(lead),
+            Call::ReadSpec { lead, epoch, .. } => self.read_spec(lead, epoch),
+            Call::Poll { lead, .. } => self.poll(lead),
+            Call::Silence { lead, .. } => self.count_silence(lead),
             Call::Learn(lead) => self.learn(lead),
             Call::Propose(lead) => self.propose_next(lead),
             Call::Leadership(lead) => self.hear_of_leadership(lead),
-            Call::Work { lead, life } if self.leads[lead].life == life => self.work(lead),
-            Call::Enqueue { lead, life, work } if self.leads[lead].life == life => self.enqueue(lead, work),
-            Call::Work { .. } | Call::Enqueue { .. } => {}
+            Call::Work { lead, .. } => self.work(lead),
+            Call::Enqueue { lead, work, .. } => self.enqueue(lead, work),
             Call::Late { commit } => self.arrive_late(&commit),
             Call::Election => self.election(),
             Call::Start(lead) => self.start_lead(lead),
-            Call::Beat(agent) => self.beat(agent),
+            Call::Beat { agent, wake } => self.beat(agent, wake),
             Call::Vouch { agent, asked } => self.vouch(agent, asked),
             Call::Vouched { agent, asked } => self.vouched(agent, asked),
             Call::Look(agent) => self.look_at_lease(agent),
-            Call::Sync(agent) => self.sync(agent),
+            Call::Sync { agent, wake } => self.sync(agent, wake),
             Call::Report(agent) => self.report(agent),
             Call::StartAgent(agent) => self.start_agent(agent),
             Call::Read => self.read_somewhere(),
             Call::ReadAnswer { lead, cluster, began } => self.answer_read(lead, cluster, began),
             Call::Fault => self.fault(),
             Call::Person => self.person(),
+            Call::Back(agent) => self.back(agent),
+            Call::Off { agent, until } => self.fall_silent(agent, until, true),
+            Call::Flap(agent) => self.flap(agent),
+            Call::ReplaceLeader => self.replace_leader(),
+            Call::Season(season) => self.season(season),
         }
     }
 
-    /// A stopped process does nothing until it goes on.
-    fn paused(&self, call: &Call) -> Option<Ms> {
-        let lead = match call {
-            Call::Core { lead, .. }
-            | Call::ReadSpec { lead, .. }
-            | Call::Work { lead, .. }
-            | Call::Enqueue { lead, .. } => *lead,
-            Call::Fetch(lead)
-            | Call::Poll(lead)
-            | Call::Silence(lead)
-            | Call::Learn(lead)
-            | Call::Propose(lead)
-            | Call::Leadership(lead) => *lead,
-            _ => return None,
-        };
-        let until = self.leads[lead].paused_until;
-        (until > self.now).then_some(until)
+    /// The lead that is called, and in which of its lives if that counts.
+    fn lead_called(call: &Call) -> Option<(usize, Option<u32>)> {
+        match call {
+            Call::Core { lead, life, .. }
+            | Call::Wake { lead, life }
+            | Call::Fetch { lead, life }
+            | Call::ReadSpec { lead, life, .. }
+            | Call::Poll { lead, life }
+            | Call::Silence { lead, life }
+            | Call::Work { lead, life }
+            | Call::Enqueue { lead, life, .. } => Some((*lead, Some(*life))),
+            Call::Learn(lead) | Call::Propose(lead) | Call::Leadership(lead) => Some((*lead, None)),
+            _ => None,
+        }
     }
 
     fn at(&mut self, at: Ms, call: Call) {

@@ -1,54 +1,80 @@
-//! The spec branch: two applications on three clusters, and what people change about them.
+//! The spec branch: a fleet of some size, its applications, and what people change about them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::Timestamp;
 use qonnect_core::hold::{Candidate, Effective};
 use qonnect_core::knowledge::{Good, Knowledge};
-use qonnect_schema::tree::{Entry, Tree};
+use qonnect_schema::Signals;
+use qonnect_schema::documents::signals::{Price, SignalsSpec};
+use qonnect_schema::revision::{ApplicationSource, Revision};
+use qonnect_schema::units::Money;
 use qonnect_schema::validate;
 
-pub(crate) const CLUSTERS: [&str; 3] = ["edge-1", "edge-2", "edge-3"];
-
-const APPLICATIONS: [&str; 2] = ["bank", "shop"];
+use super::documents;
+use super::setting::{Setting, Weather};
 
 /// What people can change.
-#[derive(Debug, Clone)]
-struct Wishes {
-    leased: bool,
-    applications: BTreeSet<&'static str>,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Wishes {
+    applications: BTreeSet<String>,
+    /// Their documents cannot be read.
+    pub(super) broken: BTreeSet<String>,
+    /// `fleet.yaml` cannot be read.
+    pub(super) refused: bool,
     /// Of the images, so to speak.
     version: u32,
-    /// By cluster, in tenths.
-    prices: BTreeMap<&'static str, u32>,
-    drained: Option<&'static str>,
-    /// Those that ever were.
-    taken_out: BTreeSet<&'static str>,
+    /// By cluster, as its document says.
+    prices: BTreeMap<String, f64>,
+    /// By cluster, as a signal says.
+    pub(super) signals: BTreeMap<String, f64>,
+    pub(super) drained: Option<String>,
+    pub(super) fenced: BTreeSet<String>,
+    /// What a move has to gain, if people said so.
+    move_price: Option<f64>,
+    /// Applications that ever were.
+    taken_out: BTreeSet<String>,
 }
 
 pub(crate) struct Spec {
-    wishes: Wishes,
-    /// As every lead reads them; checked once, for that takes longest.
+    /// Checked once, for that takes longest; every commit is this one with what people wish.
+    base: Revision,
+    pub(super) wishes: Wishes,
+    /// As every lead reads them.
     commits: Vec<Candidate>,
+    weather: Weather,
+    leased: bool,
 }
 
 impl Spec {
-    pub(super) fn new(leased: bool) -> Self {
-        let wishes = Wishes {
-            leased,
-            applications: APPLICATIONS.into(),
-            version: 1,
-            prices: CLUSTERS.into_iter().zip([10, 12, 14]).collect(),
-            drained: None,
-            taken_out: BTreeSet::new(),
-        };
-        Self { commits: vec![checked(&wishes, 0)], wishes }
+    pub(super) fn new(setting: &Setting) -> Self {
+        let checked = validate::repository(&documents::tree(setting), "spec", Timestamp::UNIX_EPOCH);
+        assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+        let base = checked.revision;
+        let wishes =
+            Wishes { applications: base.applications.keys().cloned().collect(), ..Wishes::default() };
+        let (weather, leased) = (setting.weather, setting.leased);
+        let mut spec = Self { base, wishes, commits: Vec::new(), weather, leased };
+        spec.commit();
+        spec
+    }
+
+    pub(super) fn clusters(&self) -> impl Iterator<Item = String> {
+        self.base.clusters.keys().cloned()
+    }
+
+    /// The clusters of a region.
+    pub(super) fn region(&self, region: &str) -> Vec<usize> {
+        let clusters = self.base.clusters.values().enumerate();
+        let there = clusters.filter(|(_, cluster)| cluster.spec.region.as_deref() == Some(region));
+        there.map(|(number, _)| number).collect()
     }
 
     /// Those that people want now.
-    pub(crate) fn applications(&self) -> BTreeSet<String> {
-        self.wishes.applications.iter().map(|name| (*name).to_owned()).collect()
+    pub(crate) fn applications(&self) -> &BTreeSet<String> {
+        &self.wishes.applications
     }
 
     pub(crate) fn was_taken_out(&self, application: &str) -> bool {
@@ -59,15 +85,32 @@ impl Spec {
         format!("spec-{}", self.commits.len() - 1)
     }
 
+    /// What the newest commit says.
+    pub(crate) fn revision(&self) -> Arc<Revision> {
+        Arc::new(self.commits[self.commits.len() - 1].revision.clone())
+    }
+
+    /// How a component is moved, and the rest that people say of it.
+    pub(crate) fn source(&self, application: &str) -> Option<&Arc<ApplicationSource>> {
+        self.base.applications.get(application)
+    }
+
     pub(super) fn change(&mut self, rng: &mut Rng) -> String {
+        let clusters: Vec<String> = self.clusters().collect();
+        let all: Vec<String> = self.base.applications.keys().cloned().collect();
         let wishes = &mut self.wishes;
+        let last = if self.weather == Weather::Storm { 4 } else { 6 };
         // What was taken out and put back is new, and may run twice.
-        let done = match rng.u32(u32::from(wishes.leased)..4) {
+        let done = match rng.u32(u32::from(self.leased)..last) {
             0 => {
-                let name = APPLICATIONS[rng.usize(..APPLICATIONS.len())];
-                let was = !wishes.applications.insert(name) && wishes.applications.remove(name);
+                let name = all[rng.usize(..all.len())].clone();
+                let was = wishes.applications.contains(&name);
+                match was {
+                    true => wishes.applications.remove(&name),
+                    false => wishes.applications.insert(name.clone()),
+                };
                 if was {
-                    wishes.taken_out.insert(name);
+                    wishes.taken_out.insert(name.clone());
                 }
                 format!("{} {name}", if was { "removes" } else { "adds" })
             }
@@ -76,94 +119,110 @@ impl Spec {
                 format!("releases version {}", wishes.version)
             }
             2 => {
-                let cluster = CLUSTERS[rng.usize(..CLUSTERS.len())];
-                let price = rng.u32(5..200);
+                let cluster = clusters[rng.usize(..clusters.len())].clone();
+                let price = f64::from(rng.u32(5..200)) / 10.0;
+                let said = format!("prices {cluster} at {price}");
                 wishes.prices.insert(cluster, price);
-                format!("prices {cluster} at {price}")
+                said
             }
-            _ => {
+            3 => {
                 wishes.drained = match wishes.drained {
-                    None => Some(CLUSTERS[rng.usize(..CLUSTERS.len())]),
+                    None => Some(clusters[rng.usize(..clusters.len())].clone()),
                     Some(_) => None,
                 };
                 format!("drains {:?}", wishes.drained)
             }
+            4 => {
+                let name = all[rng.usize(..all.len())].clone();
+                wishes.broken =
+                    if wishes.broken.is_empty() { BTreeSet::from([name]) } else { BTreeSet::new() };
+                format!("breaks {:?}", wishes.broken)
+            }
+            _ => {
+                wishes.refused = !wishes.refused;
+                format!("breaks fleet.yaml: {}", wishes.refused)
+            }
         };
-        let commit = checked(wishes, self.commits.len());
-        self.commits.push(commit);
+        self.commit();
         done
     }
 
+    /// A price here and there, as its source says at that time.
+    pub(super) fn signal(&mut self, prices: BTreeMap<String, f64>) {
+        self.wishes.signals = prices;
+        self.commit();
+    }
+
+    /// Everything can be read and used again.
+    pub(super) fn mend(&mut self) {
+        let before = self.wishes.clone();
+        (self.wishes.refused, self.wishes.drained) = (false, None);
+        self.wishes.broken.clear();
+        if self.wishes != before {
+            self.commit();
+        }
+    }
+
+    /// A move has to pay for more than this.
+    pub(super) fn ask_of_moves(&mut self, price: f64) {
+        self.wishes.move_price = Some(price);
+        self.commit();
+    }
+
+    pub(super) fn commit(&mut self) {
+        let wishes = &self.wishes;
+        let commit = format!("spec-{}", self.commits.len());
+        let mut revision = Revision { commit: commit.clone(), ..self.base.clone() };
+        for (name, cluster) in &mut revision.clusters {
+            let price = wishes.prices.get(name).copied().map(Money);
+            cluster.spec.defaults.price = price.or(cluster.spec.defaults.price);
+            cluster.spec.drain = wishes.drained.as_ref() == Some(name);
+            cluster.spec.fenced = wishes.fenced.contains(name);
+        }
+        revision.fleet.moves.price = wishes.move_price.unwrap_or(revision.fleet.moves.price);
+        let price =
+            |(cluster, price): (&String, &f64)| Price { cluster: cluster.clone(), price: Money(*price) };
+        let prices: Vec<Price> = wishes.signals.iter().map(price).collect();
+        if !prices.is_empty() {
+            let signals = SignalsSpec { source: "the exchange".into(), prices, ..SignalsSpec::default() };
+            revision.signals.insert("signals/prices.yaml".into(), Signals::new("prices", signals));
+        }
+        let readable = |name: &str| wishes.applications.contains(name) && !wishes.broken.contains(name);
+        revision.applications.retain(|name, _| readable(name));
+        for source in revision.applications.values_mut() {
+            let source = Arc::make_mut(source);
+            source.commit.clone_from(&commit);
+            if wishes.version > 0 {
+                documents::release(source, wishes.version);
+            }
+        }
+        self.commits.push(Candidate {
+            revision,
+            subject: commit,
+            seen: Timestamp::UNIX_EPOCH,
+            findings: Vec::new(),
+            refused: wishes.refused,
+            distrust: None,
+            faulty: wishes.broken.intersection(&wishes.applications).cloned().collect(),
+            // People mean what they do here.
+            allowed_removals: 100,
+        });
+    }
+
     pub(super) fn candidate(&self, commit: &str, seen: Timestamp) -> Candidate {
-        let number: usize = commit.strip_prefix("spec-").unwrap().parse().unwrap();
-        Candidate { seen, ..self.commits[number].clone() }
+        Candidate { seen, ..self.commits[number(commit)].clone() }
     }
 
     pub(super) fn restore(&self, good: &Good, knowledge: &Knowledge) -> Effective {
         let base = self.candidate(&good.commit, Timestamp::UNIX_EPOCH);
-        Effective::restored(base, BTreeMap::new(), knowledge)
+        let older = good.applications.iter().filter_map(|(name, commit)| {
+            let source = self.commits[number(commit)].revision.applications.get(name)?;
+            Some((name.clone(), source.clone()))
+        });
+        Effective::restored(base, older.collect(), knowledge)
     }
 }
 
-fn checked(wishes: &Wishes, number: usize) -> Candidate {
-    let commit = format!("spec-{number}");
-    let checked = validate::repository(&tree(wishes), &commit, Timestamp::UNIX_EPOCH);
-    assert!(checked.findings.is_empty(), "{:?}", checked.findings);
-    Candidate {
-        revision: checked.revision,
-        subject: commit,
-        seen: Timestamp::UNIX_EPOCH,
-        findings: checked.findings,
-        refused: checked.refused,
-        distrust: None,
-        faulty: checked.faulty,
-        // People mean what they do here.
-        allowed_removals: 100,
-    }
-}
-
-fn tree(wishes: &Wishes) -> Tree {
-    let mut tree = Tree::new();
-    let mut put = |path: String, text: String| drop(tree.insert(path, Entry::file(text)));
-    let document = |kind: &str, name: &str, spec: String| {
-        format!("apiVersion: qonnect.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
-    };
-    // Whatever moves, moves at once: then its cause stands just before it in the log.
-    let moves = "moves: {residence: 0s, failbackAfter: 0s}";
-    // Lost long before what runs by a lease has ended.
-    let lease = if wishes.leased { ", lease: {heartbeat: 5s, suspectAfter: 8s, lostAfter: 12s}" } else { "" };
-    put("fleet.yaml".into(), document("Fleet", "fleet", format!("{{{moves}{lease}}}")));
-    for cluster in CLUSTERS {
-        let price = f64::from(wishes.prices[cluster]) / 10.0;
-        let drain = if wishes.drained == Some(cluster) { ", drain: true" } else { "" };
-        let node = "{name: node, cpu: 8, memory: 16Gi, storage: 100Gi}";
-        let address = "ingress: {address: 10.0.0.1}";
-        let spec = format!("{{tier: edge, {address}, defaults: {{price: {price}}}, nodes: [{node}]{drain}}}");
-        put(format!("clusters/{cluster}.yaml"), document("Cluster", cluster, spec));
-    }
-    for application in &wishes.applications {
-        // The store must not run twice.
-        let on_lost = if wishes.leased { ", onLost: afterLease" } else { "" };
-        let store = format!("{{name: store, manifests: [store.yaml], strategy: recreate{on_lost}}}");
-        let components = format!("[{{name: web, manifests: [web.yaml]}}, {store}]");
-        let spec = format!("{{objectives: {{cost: 1.0}}, components: {components}}}");
-        put(format!("apps/{application}/application.yaml"), document("Application", application, spec));
-        for component in ["web", "store"] {
-            let text = deployment(component, wishes.version);
-            put(format!("apps/{application}/{component}.yaml"), text);
-        }
-    }
-    tree
-}
-
-fn deployment(name: &str, version: u32) -> String {
-    let labels = format!("{{app: {name}}}");
-    let container = format!(
-        "{{name: main, image: \"example.org/{name}:{version}\", resources: {{requests: {{cpu: 1, memory: 1Gi}}}}}}"
-    );
-    format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  replicas: 1\n  selector: \
-         {{matchLabels: {labels}}}\n  template:\n    metadata: {{labels: {labels}}}\n    spec: {{containers: \
-         [{container}]}}\n"
-    )
+fn number(commit: &str) -> usize {
+    commit.strip_prefix("spec-").unwrap().parse().unwrap()
 }

@@ -59,14 +59,14 @@ impl World {
             // Answered late, an answer is out of date.
             Work::Read { asks, .. } => (Event::Tip(Box::new(self.git.read(&asks))), self.about(40)),
             Work::Push { intent, commit, base } => {
-                let (result, took) = self.push(number, &commit, base.as_deref(), hangs);
+                let (result, took) = self.push(&commit, base.as_deref(), hangs);
                 self.tell(format!("lead {} pushes {commit}: {result:?}", number + 1));
                 (Event::Pushed { intent, result }, took)
             }
         }
     }
 
-    fn push(&mut self, number: usize, commit: &str, base: Option<&str>, hangs: bool) -> (Pushed, Ms) {
+    fn push(&mut self, commit: &str, base: Option<&str>, hangs: bool) -> (Pushed, Ms) {
         if hangs {
             self.met(Fault::PushUnknown);
             self.maybe_late(commit);
@@ -76,7 +76,7 @@ impl World {
             self.met(Fault::PushUnknown);
             match self.rng.u32(0..3) {
                 // The answer is lost, or the request is, or it arrives when nobody waits for it any more.
-                0 => drop(self.git.swap(self.now, commit, base)),
+                0 => drop(self.swap(commit, base)),
                 1 => {}
                 _ => self.maybe_late(commit),
             }
@@ -86,11 +86,19 @@ impl World {
             self.met(Fault::PushRefused);
             return (Pushed::Refused("the hook says no".into()), 30);
         }
-        let _ = number;
-        match self.git.swap(self.now, commit, base) {
+        match self.swap(commit, base) {
             true => (Pushed::Published, 40),
             false => (Pushed::Lost, 40),
         }
+    }
+
+    fn swap(&mut self, commit: &str, base: Option<&str>) -> bool {
+        let landed = self.git.swap(self.now, commit, base);
+        if landed {
+            self.tell_agents();
+            self.leaders_change();
+        }
+        landed
     }
 
     /// A push on its way is lost, or arrives: before the next leader's barrier as often as long after it.
@@ -104,7 +112,7 @@ impl World {
 
     pub(super) fn arrive_late(&mut self, commit: &str) {
         let base = self.git.commits[commit].base.clone();
-        let arrived = self.git.swap(self.now, commit, base.as_deref());
+        let arrived = self.swap(commit, base.as_deref());
         self.tell(format!("a late push of {commit}: {}", if arrived { "arrives" } else { "is rejected" }));
         self.met(if arrived { Fault::LateArrived } else { Fault::LateRejected });
     }
