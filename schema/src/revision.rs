@@ -33,6 +33,13 @@ pub struct ApplicationSource {
 }
 
 impl ApplicationSource {
+    /// Whether it says what another one says, whichever commits they were read at: each push reads all anew.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let same_files =
+            || Arc::ptr_eq(&self.manifests, &other.manifests) || self.manifests == other.manifests;
+        self.application == other.application && same_files()
+    }
+
     pub fn namespace(&self) -> &str {
         self.application.spec.namespace.as_deref().unwrap_or(self.application.name())
     }

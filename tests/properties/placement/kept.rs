@@ -136,7 +136,13 @@ proptest! {
 
     #[test]
     fn what_is_the_same_touches_nothing(world in world(true)) {
-        let touched = Touched::between((&world.revision, &world.snapshot), (&world.revision, &world.snapshot));
+        // Another push, which says nothing of them.
+        let mut pushed = world.revision.clone();
+        pushed.commit = "c0ffee".into();
+        for source in pushed.applications.values_mut() {
+            *source = Arc::new(ApplicationSource { commit: pushed.commit.clone(), ..ApplicationSource::clone(source) });
+        }
+        let touched = Touched::between((&world.revision, &world.snapshot), (&pushed, &world.snapshot));
         prop_assert_eq!(touched, Some(Touched::default()));
     }
 }

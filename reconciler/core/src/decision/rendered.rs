@@ -47,7 +47,9 @@ impl Rendered {
         render: impl FnOnce() -> Files,
     ) -> &Files {
         let name = source.application.name();
-        let same = |known: &Application| Arc::ptr_eq(&known.source, source) && known.copies == *copies;
+        let same = |known: &Application| {
+            known.copies == *copies && (Arc::ptr_eq(&known.source, source) || known.source.says_as(source))
+        };
         if !self.applications.get(name).is_some_and(same) {
             let rendered = Application { source: source.clone(), copies: copies.clone(), files: render() };
             self.applications.insert(name.into(), rendered);

@@ -1,6 +1,7 @@
 //! What is different between two worlds that are planned one after the other, as far as planning reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use qonnect_schema::documents::fleet::FleetDefaults;
@@ -56,7 +57,7 @@ impl Touched {
         touched.applications = names(old).symmetric_difference(&names(new)).cloned().collect();
         for (name, source) in &new.applications {
             let known = old.applications.get(name);
-            let same = known.is_some_and(|known| std::sync::Arc::ptr_eq(known, source) || known == source);
+            let same = known.is_some_and(|known| Arc::ptr_eq(known, source) || known.says_as(source));
             if !same || placed_otherwise(name, was, is) {
                 touched.applications.insert(name.clone());
             }
