@@ -1,9 +1,14 @@
-//! Instances with the optima that HiGHS proved; `tests/planning/optima/regenerate.py` draws and solves them.
+//! Instances that plans are measured on: a file each, in `tests/planning/optima` and folders below it.
+//!
+//! `regenerate.py` there draws them and proves optima with HiGHS. What the search for bad cases finds lies in `found`,
+//! instances that are too large to be proved in `large`, with the least that anybody has come by.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use qonnect_core::placement::Planner;
 use qonnect_schema::documents::application::{Component, Dependency, Objectives, Traffic};
 use qonnect_schema::documents::cluster::{DeclaredNode, EgressRates, LatencyTable};
 use qonnect_schema::documents::placement::{ComponentPlacement, PlacementSpec};
@@ -22,8 +27,12 @@ mod variants;
 /// A fleet with applications, and the least that any plan for them can add up to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Instance {
-    /// In millionths.
-    pub optimum: i64,
+    /// In millionths, where it is proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimum: Option<i64>,
+    /// The least of the plans that are known to exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<i64>,
     clusters: Vec<Site>,
     apps: Vec<App>,
     /// Milliseconds between two regions, in the order of their names.
@@ -84,22 +93,62 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// How many there are; behind the first ones components say what they send each other.
-pub const COUNT: usize = 72;
-pub const WITHOUT_TRAFFIC: usize = 60;
+/// Which of the instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// Small ones, all with proved optima.
+    Drawn,
+    /// Small ones on which plans were bad when they were found.
+    Found,
+    /// 60 components on 20 clusters to 200 on 40.
+    Large,
+}
 
-impl Instance {
-    /// One of the frozen instances.
-    pub fn read(number: usize) -> Self {
+impl Set {
+    pub fn folder(self) -> PathBuf {
         let folder = repository().join("tests/planning/optima");
-        let text = std::fs::read_to_string(folder.join(format!("{number:02}.json")))
-            .expect("it is in the repository");
-        serde_json::from_str(&text).expect("the script beside it wrote it")
+        match self {
+            Self::Drawn => folder,
+            Self::Found => folder.join("found"),
+            Self::Large => folder.join("large"),
+        }
     }
 
-    /// By how many per cent a plan is above the optimum.
+    /// The instances of a set with their names, in the order of these; a folder that is not there holds none.
+    pub fn read(self) -> Vec<(String, Instance)> {
+        let files = std::fs::read_dir(self.folder()).into_iter().flatten().flatten().map(|file| file.path());
+        let instances = files.filter(|path| path.extension().is_some_and(|end| end == "json")).map(|path| {
+            let text = std::fs::read_to_string(&path).expect("it is in the repository");
+            let instance = serde_json::from_str(&text).expect("the script or the search wrote it");
+            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), instance)
+        });
+        let mut instances: Vec<_> = instances.collect();
+        instances.sort_by(|a, b| a.0.cmp(&b.0));
+        instances
+    }
+}
+
+impl Instance {
+    /// The optimum, or the least that is known.
+    pub fn best(&self) -> i64 {
+        self.optimum.or(self.known).expect("the script or the search wrote one of them")
+    }
+
+    /// By how many per cent a plan is above the best.
     pub fn gap_pct(&self, value: i64) -> f64 {
-        (value - self.optimum).max(0) as f64 / self.optimum as f64 * 100.0
+        (value - self.best()).max(0) as f64 / self.best() as f64 * 100.0
+    }
+
+    /// Whether components say what they send each other.
+    pub fn has_traffic(&self) -> bool {
+        let calls = self.apps.iter().flat_map(|app| &app.components).flat_map(|part| &part.calls);
+        calls.into_iter().any(|call| call.requests.is_some() || call.send_kilo + call.receive_kilo > 0)
+    }
+
+    /// What the components of a plan of it add, if each has a place: what leaves something out is no better.
+    pub fn value(planner: &mut Planner) -> Option<i64> {
+        let (lost, value) = planner.worth();
+        (lost == 0).then_some(value)
     }
 
     fn cluster(&self, at: usize) -> Cluster {

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Draws instances and solves them to the optimum with HiGHS: `pip install highspy`, then `regenerate.py`.
 
-`regenerate.py --solve FILE...` adds instances that were found in another way behind those that are drawn;
-`regenerate.py --again` solves all that are there once more, after the objective function has changed.
+`regenerate.py --prove` gives those in `found`, where the search for bad cases puts what it finds, their optima;
+`regenerate.py --large` draws those in `large` and solves them as far as half an hour allows: what is best then is what
+is known, until a long run of the planner knows better (`QONNECT_LONG_RUN=1`, see `tests/planning/optima.rs`);
+`regenerate.py --again` solves all small ones once more, after the objective function has changed.
 
 It shares no code with the planner: the values are computed anew from the documented objective function, so that
 an optimum that the planner reaches to the last millionth also proves that both read the same sum. Each cluster
@@ -10,6 +12,7 @@ has one node, where the sum of what is requested is all there is to packing.
 """
 
 import json
+import math
 import pathlib
 import random
 import sys
@@ -23,13 +26,17 @@ WORK_MS, TRAFFIC_BITS, COMMUNICATION, MOVE = 250.0, 25e6, 0.05, 0.05
 OVERLAP_HOURS, HORIZON_HOURS = 60 / 3600, 24.0
 EGRESS_PRICE, EGRESS_ENERGY = 0.02, 0.001
 GB_PER_HOUR_OF_A_BIT_PER_SECOND = 3600 / 8 / 1e9
-SECONDS_MAX = 900.0
+SECONDS_MAX, SECONDS_LARGE_MAX = 900.0, 1800.0
+LARGE = [(60, 20), (120, 20), (200, 40)]
 
 
 def draw(seed):
-    """An instance; later ones are larger and tighter."""
+    """A small instance; later ones are larger and tighter."""
+    return drawn(seed, 3 + seed % 7, 5 + (seed % COUNT * 26) // COUNT)
+
+
+def drawn(seed, clusters, components):
     rng = random.Random(seed)
-    clusters, components = 3 + seed % 7, 5 + (seed % COUNT * 26) // COUNT
     regions = [f"r{n}" for n in range(2 + seed % 3)]
     trips = {a: {b: rng.randint(5, 60) for b in regions if b > a} for a in regions}
     instance = {"clusters": [], "apps": [], "trips": trips}
@@ -160,11 +167,11 @@ def communication(instance, app, call, caller, callee):
     return sum_
 
 
-def solve(instance):
-    """The optimum in millionths, or `None` where not everything finds a place or time runs out."""
+def solve(instance, seconds=SECONDS_MAX):
+    """The best plan that is found in time, in millionths, or `None`; and whether it is proved to be the optimum."""
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("time_limit", SECONDS_MAX)
+    solver.setOptionValue("time_limit", seconds)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("threads", 1)
     clusters = range(len(instance["clusters"]))
@@ -181,7 +188,7 @@ def solve(instance):
                 x[i, m] = solver.addVariable(lb=0, ub=1, obj=cost / 1e6, type=highspy.HighsVarType.kInteger)
         options = [x[i, m] for m in clusters if (i, m) in x]
         if not options:
-            return None
+            return None, False
         solver.addConstr(sum(options) == 1)
     for i, (app, part) in enumerate(parts):
         for call in part["calls"]:
@@ -208,44 +215,57 @@ def solve(instance):
             if terms:
                 solver.addConstr(sum(terms) <= room)
     solver.minimize()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return round(solver.getInfo().objective_function_value * 1e6)
+    proved = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    value = solver.getInfo().objective_function_value
+    return (None if math.isinf(value) else round(value * 1e6)), proved
 
 
 def main():
     found, seed = 0, 0
     while found < COUNT + COUNT_WITH_TRAFFIC:
         instance = draw(seed) if found < COUNT else with_traffic(seed)
-        found, seed = found + keep(instance, found, seed), seed + 1
+        found, seed = found + prove(instance, HERE / f"{found:02}.json"), seed + 1
 
 
-def join(paths):
-    """Gives each instance its optimum and the next free number."""
-    for path in paths:
-        keep(json.loads(pathlib.Path(path).read_text()), len(list(HERE.glob("*.json"))), path)
+def large():
+    for seed, (components, clusters) in enumerate(LARGE):
+        instance, path = drawn(seed, clusters, components), HERE / "large" / f"{components}x{clusters}.json"
+        best, proved = solve(instance, SECONDS_LARGE_MAX)
+        print(path.name, best, proved, file=sys.stderr, flush=True)
+        # What a long run of the planner came by stays known.
+        known = json.loads(path.read_text()).get("known") if path.exists() else None
+        least = min(value for value in (best, known) if value is not None)
+        write({**instance, "optimum" if proved else "known": least}, path)
 
 
-def again():
-    for path in sorted(HERE.glob("*.json")):
-        keep(json.loads(path.read_text()), int(path.stem), path.name)
+def again(paths, all_of_them):
+    for path in sorted(paths):
+        instance = json.loads(path.read_text())
+        if all_of_them or "optimum" not in instance:
+            prove(instance, path)
 
 
-def keep(instance, number, name):
-    """Writes an instance that could be solved; whether it could."""
-    optimum = solve(instance)
-    print(name, optimum, file=sys.stderr, flush=True)
-    if optimum is not None:
-        text = json.dumps({**instance, "optimum": optimum}, separators=(",", ":"))
-        (HERE / f"{number:02}.json").write_text(text + "\n")
-    return optimum is not None
+def prove(instance, path):
+    """Writes an instance of which the optimum can be proved; whether it can."""
+    optimum, proved = solve(instance)
+    print(path.name, optimum, proved, file=sys.stderr, flush=True)
+    if proved:
+        write({**instance, "optimum": optimum}, path)
+    return proved
+
+
+def write(instance, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(instance, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["--solve", *paths]:
-            join(paths)
+        case ["--prove"]:
+            again(HERE.glob("found/*.json"), False)
+        case ["--large"]:
+            large()
         case ["--again"]:
-            again()
+            again([*HERE.glob("*.json"), *HERE.glob("found/*.json")], True)
         case _:
             main()

@@ -60,6 +60,14 @@ impl Model {
     pub(super) fn new(state: &State<'_>, items: &[usize]) -> Option<Self> {
         let problem = state.problem;
         let clusters = problem.members.len();
+        let ties = |item: &usize| {
+            let facts = &problem.items[*item];
+            let calls = facts.calls.iter().filter(|call| call.outgoing).count();
+            calls + facts.bonds.iter().filter(|bond| bond.asks).count()
+        };
+        if items.iter().map(ties).sum::<usize>() * clusters * clusters > TABLE_MAX {
+            return None;
+        }
         let choosers = items.iter().map(|item| Chooser::new(state, *item)).collect::<Option<Vec<_>>>()?;
         let asked = (0..RESOURCES).filter(|i| choosers.iter().any(|chooser| chooser.asks[*i] > 0));
         let room = |member| state.solution.loads.slack(member).map(|amount| amount as i64);
@@ -83,9 +91,6 @@ impl Model {
                     true => 0,
                     false => !0,
                 });
-            }
-            if model.tables.len() * clusters * clusters > TABLE_MAX {
-                return None;
             }
         }
         Some(model)

@@ -30,6 +30,9 @@ const WANDERS_MAX: usize = 512;
 /// In a whole plan of so many components all are annealed together at first, again and again with other numbers.
 const FEW_MAX: usize = 64;
 const ANNEALED: u64 = 3;
+/// In one of so many only once, and in no more steps than the few take at the most.
+const ANNEALED_MAX: usize = 512;
+const STEPS_MAX: usize = FEW_MAX * ANNEALED as usize * anneal::STEPS_EACH;
 pub(super) const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
@@ -67,10 +70,14 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: Effort) ->
         return false;
     }
     let mut better = false;
-    if free.len() <= FEW_MAX && effort >= THOROUGH {
-        for seed in 0..ANNEALED {
-            better |= anneal::all(state, &free, anneal::STEPS_EACH, &mut Dice(seed));
-        }
+    let (seeds, steps_each) = match free.len() {
+        _ if effort < THOROUGH => (0, 0),
+        0..=FEW_MAX => (ANNEALED, anneal::STEPS_EACH),
+        many @ 0..=ANNEALED_MAX => (1, STEPS_MAX / many),
+        _ => (0, 0),
+    };
+    for seed in 0..seeds {
+        better |= anneal::all(state, &free, steps_each, &mut Dice(seed));
     }
     wander(state, &free, &open, effort, Dice(0)) || better
 }
