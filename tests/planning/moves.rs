@@ -141,6 +141,28 @@ fn what_runs_on_a_cluster_that_left_the_repository_is_placed_anew_or_stays() {
 }
 
 #[test]
+fn what_would_fit_only_if_others_moved_to_other_nodes_does_not_fit() {
+    let plan = decide(
+        "
+        clusters:
+          a: {tier: fog, defaults: {price: 9}, nodes: [{name: a, cpu: 2, memory: 64Gi}]}
+          b: {tier: fog, defaults: {price: 1}, nodes: [{name: b, count: 2, cpu: 3, memory: 64Gi}]}
+        apps:
+          shop: {objectives: {cost: 1}, components: [{name: web, manifests: [w]}]}
+          x: {objectives: {cost: 1}, components: [{name: x, manifests: [w]}]}
+          y: {objectives: {cost: 1}, components: [{name: y, manifests: [w]}]}
+        pods: {shop/web: 1 x 1500m 1Gi, x/x: 2 x 1200m 1Gi, y/y: 2 x 800m 1Gi}
+        runs: {shop/web: a, x/x: b, y/y: b}
+        ",
+    );
+    // The first node is full by 1.2 and 1.2, the second has 1.4 left beside 0.8 and 0.8.
+    assert!(
+        plan.starts_with("shop/web: a\n  b: Capacity: needs 1.5 CPU on one node, 1.4 free on b-2\n"),
+        "{plan}"
+    );
+}
+
+#[test]
 fn a_limit_of_latency_that_breaks_moves_the_caller_whatever_it_costs() {
     let plan = decide(
         "

@@ -167,7 +167,8 @@ impl State<'_> {
         if self.place(item) == Some(member) && self.own(item, member).is_some() {
             return self.conflict(item, member).map(|conflict| conflict.refusal(problem, member));
         }
-        if !self.fits(item, member) {
+        // As the search asks: what would fit only if others moved to other nodes does not.
+        if !self.may_take(item, member) || !self.fits(item, member) {
             return Some(self.solution.loads.refusal(problem, item, member));
         }
         if let Some(conflict) = self.conflict(item, member) {
@@ -203,7 +204,8 @@ impl State<'_> {
         if self.place(item) == Some(member) && self.own(item, member).is_some() {
             return self.conflict(item, member).is_some();
         }
-        if !self.fits(item, member) || self.conflict(item, member).is_some() || !self.spares(item, member) {
+        let room = self.may_take(item, member) && self.fits(item, member);
+        if !room || self.conflict(item, member).is_some() || !self.spares(item, member) {
             return true;
         }
         let limits = self.problem.app(item).limits;
