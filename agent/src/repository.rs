@@ -1,5 +1,6 @@
 //! Releases of the deploy branch: one thread that fetches, verifies and keeps, for git blocks.
 
+use std::io;
 use std::time::Duration;
 
 use qonnect_agent_core::release::{Desired, Refusal, Verified, verify};
@@ -96,7 +97,7 @@ pub(crate) struct Repository {
 
 impl Repository {
     /// `kept`: the release that lies on the disk already.
-    pub(crate) fn start(source: Source, disk: Disk, kept: Option<Mark>) -> Self {
+    pub(crate) fn start(source: Source, disk: Disk, kept: Option<Mark>) -> io::Result<Self> {
         let (requests, mut inbox) = mpsc::channel::<Request>(1);
         let work = move || {
             let mut reader = Reader { source, disk, mirror: None, kept, before: Vec::new() };
@@ -111,11 +112,8 @@ impl Repository {
                 reader.keep(copy);
             }
         };
-        std::thread::Builder::new()
-            .name("git".into())
-            .spawn(work)
-            .expect("a process that starts can have a second thread");
-        Self { requests }
+        std::thread::Builder::new().name("git".into()).spawn(work)?;
+        Ok(Self { requests })
     }
 
     /// Fetches the release that replaces `held`.

@@ -72,8 +72,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         let metrics = Metrics::default();
         let probes = Probes::start(config.probes, metrics.clone()).await?;
         let (cluster, state, remembered) = connect(&config, &uplink, &probes).await;
-        let mut agent =
-            Agent::new(config, disk, uplink, cluster, Shared::new(state, metrics), incarnation, probes);
+        let shared = Shared::new(state, metrics);
+        let mut agent = Agent::new(config, disk, uplink, cluster, shared, incarnation, probes)?;
         agent.restore(mark.stricter(remembered))?;
         let ended = agent.serve(hints).await;
         line.abort();
@@ -152,7 +152,7 @@ impl Agent {
         shared: Shared,
         incarnation: u64,
         probes: Probes,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let source = Source {
             remote: config.remote(),
             branch: config.repository.branch.clone(),
@@ -161,8 +161,9 @@ impl Agent {
         };
         let kept = disk.copy().ok().flatten().and_then(|_| disk.mark().ok());
         let (owned, owned_inbox) = mpsc::channel(SEEN_MAX);
-        Self {
-            repository: Repository::start(source, disk.clone(), kept),
+        let repository = Repository::start(source, disk.clone(), kept);
+        Ok(Self {
+            repository: repository.context("the system starts no thread for the repository")?,
             config,
             lease: uplink.lease().held(),
             leased: false,
@@ -197,7 +198,7 @@ impl Agent {
             report_at: None,
             quiet_at: Some(Instant::now() + QUIET),
             said: None,
-        }
+        })
     }
 
     async fn serve(&mut self, mut hints: watch::Receiver<Option<ReleaseHint>>) -> anyhow::Result<()> {

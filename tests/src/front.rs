@@ -30,7 +30,22 @@ struct Shared {
     refusals: Mutex<Vec<Refusal>>,
     /// Grows whenever all watches expire.
     expired: watch::Sender<u64>,
-    lists: Mutex<u64>,
+    held: watch::Sender<Held>,
+}
+
+/// Lists that wait.
+#[derive(Debug, Default)]
+struct Held {
+    /// Of their path and query; absent while none has to wait.
+    part: Option<&'static str>,
+    waiting: usize,
+}
+
+impl Held {
+    fn holds(&self, place: &str) -> bool {
+        let list = place.contains("limit=") && !place.contains("watch=true");
+        list && self.part.is_some_and(|part| place.contains(part))
+    }
 }
 
 #[derive(Debug)]
@@ -56,7 +71,7 @@ impl Front {
             client,
             refusals: Mutex::default(),
             expired: watch::Sender::new(0),
-            lists: Mutex::default(),
+            held: watch::Sender::default(),
         });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a port");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -81,9 +96,19 @@ impl Front {
         self.shared.expired.send_modify(|count| *count += 1);
     }
 
-    /// How many lists were asked for that begin a watch.
-    pub fn lists(&self) -> u64 {
-        *self.shared.lists.lock().expect("nobody panics")
+    /// From now on the lists that begin a watch are not answered, where path and query contain `part`.
+    pub fn hold_lists(&self, part: &'static str) {
+        self.shared.held.send_replace(Held { part: Some(part), waiting: 0 });
+    }
+
+    /// How many wait.
+    pub fn lists_held(&self) -> usize {
+        self.shared.held.borrow().waiting
+    }
+
+    /// They are answered, with what is there by now.
+    pub fn let_lists_go(&self) {
+        self.shared.held.send_replace(Held::default());
     }
 }
 
@@ -111,8 +136,9 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     if let Some(status) = shared.refusal(head.method.as_str(), &place) {
         return refused(status);
     }
-    if head.method == "GET" && place.contains("limit=") && !place.contains("watch=true") {
-        *shared.lists.lock().expect("nobody panics") += 1;
+    if head.method == "GET" && shared.held.borrow().holds(&place) {
+        shared.held.send_modify(|held| held.waiting += 1);
+        drop(shared.held.subscribe().wait_for(|held| !held.holds(&place)).await);
     }
     let expired = shared.expired.subscribe();
     let body = to_bytes(body, BODY_MAX).await.unwrap_or_default();

@@ -245,8 +245,9 @@ fn hash(bytes: &[u8]) -> String {
 
 fn desired(bytes: &[u8], owner: Owner, hash: String) -> Result<Desired, String> {
     let object: Value = yaml::from_str(text(bytes)?).map_err(|error| error.to_string())?;
-    let id = ObjectId::of(&object).ok_or("it lacks apiVersion, kind or metadata.name")?;
-    let api_version = object["apiVersion"].as_str().expect("its identity has one");
+    let (Some(id), Some(api_version)) = (ObjectId::of(&object), object["apiVersion"].as_str()) else {
+        return Err("it lacks apiVersion, kind or metadata.name".into());
+    };
     if let Some(part) = parts(&id, api_version).find(|part| !is_path_segment(part)) {
         return Err(format!("the API server has no address for {part:?}"));
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::decision::{Deployed, Draft, Trailers};
 use qonnect_core::lead::{Ask, Event, Pushed, Tip};
@@ -57,7 +58,7 @@ pub(super) fn start(
     remote: Remote,
     key: Option<Key>,
     events: Events,
-) -> Result<mpsc::Sender<Task>, qonnect_git::Error> {
+) -> anyhow::Result<mpsc::Sender<Task>> {
     let (sender, tasks) = mpsc::channel::<Task>();
     let (opened, open) = mpsc::sync_channel(1);
     let path = path.to_owned();
@@ -88,8 +89,9 @@ pub(super) fn start(
             }
         }
     };
-    thread::Builder::new().name("deploy-branch".into()).spawn(body).expect("the system has threads left");
-    open.recv().expect("the thread answers before it ends")?;
+    let thread = thread::Builder::new().name("deploy-branch".into()).spawn(body);
+    thread.context("the system starts no thread for the deploy branch")?;
+    open.recv().context("the thread of the deploy branch ended early")??;
     Ok(sender)
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use qonnect_core::hold::{Candidate, Effective, allowed_removals};
 use qonnect_core::knowledge::{Good, Knowledge};
@@ -47,7 +48,7 @@ pub(super) fn start(
     branch: String,
     signers: Option<Signers>,
     events: Events,
-) -> Result<mpsc::Sender<Work>, qonnect_git::Error> {
+) -> anyhow::Result<mpsc::Sender<Work>> {
     let (sender, work) = mpsc::channel();
     let (opened, open) = mpsc::sync_channel(1);
     let path = path.to_owned();
@@ -63,8 +64,9 @@ pub(super) fn start(
             spec.carry_out(work, &events);
         }
     };
-    thread::Builder::new().name("spec-branch".into()).spawn(body).expect("the system has threads left");
-    open.recv().expect("the thread answers before it ends")?;
+    let thread = thread::Builder::new().name("spec-branch".into()).spawn(body);
+    thread.context("the system starts no thread for the spec branch")?;
+    open.recv().context("the thread of the spec branch ended early")??;
     Ok(sender)
 }
 

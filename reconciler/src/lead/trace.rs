@@ -10,7 +10,7 @@ use tracing::field::{Empty, debug};
 /// The decision that is under way; the core has one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
-    /// How long the core took for what it asks for now.
+    /// How long the core thought about the effects that are being carried out.
     planned: Duration,
     open: Option<(String, Span)>,
 }

@@ -63,7 +63,9 @@ impl<T: Told> Changes<T> {
     /// What the sender has; `None` if it was not these that it counted from.
     pub fn onto(&self, before: &[T]) -> Option<Vec<T>> {
         let mut all = by_name(before);
-        all.retain(|name, _| !self.gone.contains(name));
+        for name in &self.gone {
+            all.remove(name);
+        }
         all.extend(by_name(&self.changed));
         let fits = digest(all.values().copied()) == self.digest;
         fits.then(|| all.into_values().cloned().collect())

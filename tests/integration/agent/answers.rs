@@ -98,11 +98,12 @@ async fn a_watch_expires(world: &mut World, front: &Front) {
         .reported("at rest", |report| report.stalled.is_empty().then_some(()).ok_or(report.stalled.clone()))
         .await;
     for round in ["once", "twice"] {
-        let lists = front.lists();
+        front.hold_lists("/configmaps?");
         front.expire_watches();
-        world.until("everything is listed again", async || front.lists() > lists + 2).await;
+        world.until("nothing is watched, and a list is asked for", async || front.lists_held() > 0).await;
         merge(world, CONFIG_MAP, "web", json!({"data": {"key": round}})).await;
         world.api(CONFIG_MAP).delete("db", &DeleteParams::default()).await.unwrap();
+        front.let_lists_go();
         world
             .until("both are repaired", async || {
                 let value =

@@ -83,18 +83,18 @@ pub(super) fn order(state: &State<'_>, item: usize) -> Vec<Points> {
     let sum: i64 = nodes.iter().map(score).sum();
     let mut order: Vec<Points> = Vec::new();
     // Nodes come by cluster.
-    for node in &nodes {
-        if order.last().is_none_or(|last| last.member != node.member) {
-            order.push(Points { member: node.member, ..Default::default() });
+    for cluster in nodes.chunk_by(|a, b| a.member == b.member) {
+        let mut points = Points { member: cluster[0].member, ..Default::default() };
+        for node in cluster {
+            points.all += score(node);
+            if score(node) * nodes.len() as i64 >= sum {
+                points.kept.energy += node.energy;
+                points.kept.cost += node.cost;
+                points.kept.capacity += node.capacity;
+                points.kept.score += score(node);
+            }
         }
-        let points = order.last_mut().expect("one was pushed for this node's cluster");
-        points.all += score(node);
-        if score(node) * nodes.len() as i64 >= sum {
-            points.kept.energy += node.energy;
-            points.kept.cost += node.cost;
-            points.kept.capacity += node.capacity;
-            points.kept.score += score(node);
-        }
+        order.push(points);
     }
     // Stable: names break what is left.
     order.sort_by_key(|points| Reverse((points.kept.score, points.all)));
