@@ -26,7 +26,7 @@ fn source(scenario: &str, component: &str, term: &str) -> String {
     let (revision, snapshot) = world(scenario);
     let plan = explain(&revision, &snapshot, "shop").unwrap();
     let score = plan.components[component].score.clone().unwrap();
-    score.terms.into_iter().find(|found| found.name == term).unwrap().source
+    score.terms.into_iter().find(|found| found.name == term).unwrap().source.into_owned()
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn the_energy_of_the_network_and_its_carbon_are_weighed_too() {
     let far = &plan.components["web"];
     let near = far.others.iter().find(|other| other.cluster == "near").unwrap().score.as_ref().unwrap();
     let terms: Vec<_> =
-        near.terms[4..].iter().map(|term| (term.name.as_str(), round(term.raw), term.value)).collect();
+        near.terms[4..].iter().map(|term| (&*term.name, round(term.raw), term.value)).collect();
     // 3.6 GB at 5 Wh: a half of 0.018 kWh ÷ 0.001 kWh, and a half of 1.8 g ÷ 0.5 g.
     assert_eq!(
         terms,

@@ -58,7 +58,7 @@ fn terms(score: &Score, strategy: Strategy, width: Option<u16>) -> String {
     };
     let row = |term: &Term| {
         let from = format!("{} {}", short(term.raw), term.unit);
-        vec![term.name.clone(), micro(term.value), from, term.source.clone()]
+        vec![term.name.to_string(), micro(term.value), from, term.source.to_string()]
     };
     let mut rows: Vec<_> = score.terms.iter().map(row).collect();
     let header = [total, &micro(score.total), "FROM", "SAID BY"];
@@ -82,10 +82,8 @@ fn candidate(other: &Candidate, own: Option<&Score>, strategy: Strategy) -> [Str
         Strategy::Optimal => 1,
         Strategy::Borda => -1,
     };
-    let parts = score
-        .terms
-        .iter()
-        .map(|term| (term.name.as_str(), value(score, &term.name) - value(own, &term.name)));
+    let parts =
+        score.terms.iter().map(|term| (&*term.name, value(score, &term.name) - value(own, &term.name)));
     let why: Vec<_> =
         parts.filter(|(_, part)| *part != 0).map(|(name, part)| format!("{name} {}", signed(part))).collect();
     [cluster, micro(score.total), micro(sign * (score.total - own.total)), why.join(", ")]

@@ -1,5 +1,6 @@
 //! `Placement`: where the components of one application run, and why; written by leads only.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -153,14 +154,14 @@ pub struct Score {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Term {
     /// `energy`, `cost`, `performance`, `carbon`, `communication`, `move`; for Borda its criteria.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// In `unit`.
     pub raw: f64,
-    pub unit: String,
+    pub unit: Cow<'static, str>,
     pub value: i64,
     /// Who says what it stands on; where somebody asks, not in Git.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub source: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub source: Cow<'static, str>,
 }
 
 /// A cluster that was not chosen, and why.

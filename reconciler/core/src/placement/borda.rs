@@ -16,6 +16,7 @@
 //! Ranks do not ask what else runs on a node: a cluster that is full for the moment keeps its rank and is
 //! passed over, so that one component's arrival does not change the winner for another.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use qonnect_schema::documents::application::Objectives;
@@ -179,12 +180,12 @@ fn award(nodes: &mut [Ranked], value: impl Fn(usize) -> u64, criterion: impl Fn(
 pub(super) fn score(problem: &Problem, item: usize, points: &Points) -> Score {
     let weights = Weights::of(&problem.app(item).source.application.spec.objectives);
     let millionths = |score: i64| score * (1_000_000 / (HALVES * WEIGHT_ONE));
-    let term = |name: &str, halves: i64, weight: i64| Term {
+    let term = |name: &'static str, halves: i64, weight: i64| Term {
         name: name.into(),
         raw: halves as f64 / HALVES as f64,
         unit: "points".into(),
         value: millionths(halves * weight),
-        source: String::new(),
+        source: Cow::default(),
     };
     let Points { kept, all, .. } = points;
     let mut terms = vec![
@@ -196,7 +197,7 @@ pub(super) fn score(problem: &Problem, item: usize, points: &Points) -> Score {
     if below_the_mean > 0 {
         let raw = below_the_mean as f64 / (HALVES * WEIGHT_ONE) as f64;
         let (name, unit) = ("belowMean".into(), "points".into());
-        terms.push(Term { name, raw, unit, value: 0, source: String::new() });
+        terms.push(Term { name, raw, unit, value: 0, source: Cow::default() });
     }
     Score { total: millionths(kept.score), terms }
 }

@@ -5,6 +5,8 @@
 //! units and references stand in [`placement.md`](../../../placement.md); this file holds what a component adds by
 //! itself, [`super::communication`] what its dependencies do.
 
+use std::borrow::Cow;
+
 use qonnect_schema::FleetSpec;
 use qonnect_schema::documents::application::Objectives;
 use qonnect_schema::documents::placement::{Score, Term};
@@ -150,12 +152,12 @@ impl Scales {
 
     /// The same by term, for people; its total is what the search compared. With `moving`, it runs.
     pub(super) fn score(&self, raw: &Raw, exchanged: &[[Raw; 2]], moving: Option<i64>, moves: bool) -> Score {
-        let sum = |name: &str, unit: &str, scale: f64, raw: &[f64]| Term {
+        let sum = |name: &'static str, unit: &'static str, scale: f64, raw: &[f64]| Term {
             name: name.into(),
             raw: raw.iter().sum(),
             unit: unit.into(),
             value: raw.iter().map(|raw| millionths(scale * raw)).sum(),
-            source: String::new(),
+            source: Cow::default(),
         };
         let mut terms = vec![
             sum("energy", "kWh/h", self.energy, &[raw.energy]),
@@ -174,8 +176,16 @@ impl Scales {
         }
         if let Some(moving) = moving {
             let (raw, value) = if moves { (1.0, moving) } else { (0.0, 0) };
-            terms.push(Term { name: "move".into(), raw, unit: "moves".into(), value, source: String::new() });
+            terms.push(Term {
+                name: "move".into(),
+                raw,
+                unit: "moves".into(),
+                value,
+                source: Cow::default(),
+            });
         }
+        // There are as many as components, and some more.
+        terms.shrink_to_fit();
         Score { total: terms.iter().map(|term| term.value).sum(), terms }
     }
 }

@@ -77,7 +77,7 @@ fn main_term<'a>(theirs: &'a Score, ours: &Score, strategy: Strategy) -> Option<
         Strategy::Optimal => value(theirs, name) - value(ours, name),
         Strategy::Borda => value(ours, name) - value(theirs, name),
     };
-    let parts = theirs.terms.iter().map(|term| (part(&term.name), term.name.as_str()));
+    let parts = theirs.terms.iter().map(|term| (part(&term.name), &*term.name));
     // `max_by_key` keeps the last of equals; the first is the more telling term.
     parts.rev().max_by_key(|(part, _)| *part).filter(|(part, _)| *part > 0).map(|(part, name)| (name, part))
 }
@@ -121,11 +121,11 @@ mod tests {
 
     fn score(terms: &[(&str, i64)]) -> Score {
         let term = |(name, value): &(&str, i64)| Term {
-            name: (*name).into(),
+            name: name.to_string().into(),
             raw: 0.0,
-            unit: String::new(),
+            unit: "".into(),
             value: *value,
-            source: String::new(),
+            source: "".into(),
         };
         Score { total: terms.iter().map(|(_, value)| value).sum(), terms: terms.iter().map(term).collect() }
     }

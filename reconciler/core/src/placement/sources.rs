@@ -49,7 +49,7 @@ pub(super) fn name(
     for (component, sources) in named {
         let score = plan.components.get_mut(&component).and_then(|placement| placement.score.as_mut());
         let terms = score.into_iter().flat_map(|score| &mut score.terms);
-        terms.zip(sources).for_each(|(term, source)| term.source = source);
+        terms.zip(sources).for_each(|(term, source)| term.source = source.into());
     }
 }
 
