@@ -49,6 +49,10 @@ pub struct ComponentPlacement {
     /// When it was sent to its cluster, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrived: Option<Arrival>,
+    /// When it began to move only to be better off, the newest last: what `moves.perHour` of the fleet counts. Those
+    /// older than an hour go with the next change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub improved: Vec<Timestamp>,
     /// On how many clusters it has failed in a row.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,

@@ -96,7 +96,7 @@ fn gain(placement: &ComponentPlacement, from: &str) -> i64 {
     there.zip(placement.score.as_ref()).map_or(0, |(there, here)| there.total.saturating_sub(here.total))
 }
 
-/// What is under way, and what moved within the last hour to be better off.
+/// What is under way, and how often something began to move within the last hour to be better off, whatever became of it.
 #[derive(Default)]
 struct Budget {
     moving: usize,
@@ -109,7 +109,6 @@ struct Budget {
 impl Budget {
     fn of(world: &World<'_>) -> Self {
         let mut budget = Self::default();
-        let hour_ago = since(world.snapshot.now, SignedDuration::from_hours(1));
         let placements = world.snapshot.placements.iter();
         let components = placements.flat_map(|(name, placement)| {
             placement.spec.components.values().map(move |component| (name, component))
@@ -118,10 +117,8 @@ impl Budget {
             if let Some((moving, to)) = component.moving.as_ref().zip(component.cluster.as_ref()) {
                 budget.begin(application, &moving.from, to);
             }
-            let recent = |arrived: &qonnect_schema::documents::placement::Arrival| {
-                arrived.cause == Cause::Improved && arrived.at > hour_ago
-            };
-            budget.improved += usize::from(component.arrived.as_ref().is_some_and(recent));
+            let recent = component.improved.iter().filter(|at| is_recent(**at, world.snapshot.now));
+            budget.improved += recent.count();
         }
         budget
     }
@@ -178,6 +175,11 @@ pub(super) fn after(at: Timestamp, span: Span) -> Timestamp {
     at.checked_add(span).unwrap_or(Timestamp::MAX)
 }
 
-pub(super) fn since(now: Timestamp, span: SignedDuration) -> Timestamp {
-    now.checked_sub(span).unwrap_or(Timestamp::MIN)
+/// When it does not count in the hour's budget any more.
+pub(super) fn hour_after(at: Timestamp) -> Timestamp {
+    at.checked_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    hour_after(at) > now
 }

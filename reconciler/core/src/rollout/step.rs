@@ -8,7 +8,7 @@ use qonnect_schema::documents::placement::{
 use qonnect_schema::revision::ApplicationSource;
 use sha2::{Digest, Sha256};
 
-use super::budget::after;
+use super::budget::{after, is_recent};
 use super::{Progress, Step, World, callers, moving};
 use crate::placement::patience_ends;
 
@@ -36,7 +36,19 @@ impl Subject<'_> {
             false => Some(Arrival { at: self.now(), cause: self.cause(&progress.step) }),
         };
         let arrived = arrived.filter(|_| progress.placement.cluster.is_some());
-        Progress { placement: ComponentPlacement { arrived, ..progress.placement }, step: progress.step }
+        let begins = matches!(progress.step, Step::Started { .. })
+            && deployed.is_some_and(|deployed| deployed.moving.is_none())
+            && arrived.is_some_and(|arrived| arrived.cause == Cause::Improved);
+        let mut improved = deployed.map(|deployed| deployed.improved.clone()).unwrap_or_default();
+        // Where nothing else changes, the clock alone writes nothing.
+        if progress.step != Step::Stayed {
+            improved.retain(|at| is_recent(*at, self.now()));
+            improved.extend(begins.then(|| self.now()));
+        }
+        Progress {
+            placement: ComponentPlacement { arrived, improved, ..progress.placement },
+            step: progress.step,
+        }
     }
 
     fn step(&self, deployed: Option<&ComponentPlacement>, wanted: Option<&ComponentPlacement>) -> Progress {

@@ -1,12 +1,12 @@
 //! When the clock alone changes something.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use qonnect_schema::SnapshotSpec;
-use qonnect_schema::documents::placement::{Cause, ComponentPlacement};
+use qonnect_schema::documents::placement::ComponentPlacement;
 use qonnect_schema::documents::snapshot::{ClusterState, ClusterStatus};
 use qonnect_schema::revision::Revision;
 
-use super::budget::after;
+use super::budget::{after, hour_after};
 use crate::placement::{maintenance, patience_ends};
 
 /// The next such moment: a phase ends, a move may be tried again, something has stayed or failed for long enough, a
@@ -24,9 +24,8 @@ pub fn next_deadline(snapshot: &SnapshotSpec, revision: &Revision) -> Option<Tim
         let stayed = component.arrived.map(|arrived| after(arrived.at, moves.residence));
         [phase, again, stayed, given_up(snapshot, revision, name, component)]
     });
-    let improved = components().filter_map(|(_, component)| component.arrived);
-    let improved = improved.filter(|arrived| arrived.cause == Cause::Improved);
-    let hour_later = improved.map(|arrived| arrived.at.checked_add(SignedDuration::from_hours(1)).ok());
+    let improved = components().flat_map(|(_, component)| &component.improved);
+    let hour_later = improved.map(|at| Some(hour_after(*at)));
     let of_clusters = snapshot.clusters.values().flat_map(|state: &ClusterState| {
         let failing = state.failing.values().map(|since| Some(patience_ends(*since, moves)));
         failing.chain([state.back.map(|back| after(back, moves.failback_after))])

@@ -59,14 +59,79 @@ fn improvements_of_one_hour_are_counted() {
     settings(&mut scene).per_hour = 1;
     let placement = scene.snapshot.placements["shop"].clone();
     let mut other = placement.clone();
-    let moved = other.spec.components.get_mut("web").unwrap();
-    moved.arrived =
-        Some(qonnect_schema::documents::placement::Arrival { at: at(1000), cause: Cause::Improved });
+    other.spec.components.get_mut("web").unwrap().improved = vec![at(1000)];
     scene.snapshot.placements.insert("other".into(), other);
     assert_eq!(scene.next("b"), Step::Stayed);
+    assert_eq!(scene.db().improved, [], "it did not begin");
     scene.pass_the_deadline();
     assert_eq!(scene.snapshot.now, at(4600));
     assert!(matches!(scene.next("b"), Step::Started { .. }));
+    assert_eq!(scene.db().improved, [at(4600)]);
+}
+
+#[test]
+fn an_improvement_counts_whatever_became_of_it() {
+    type Fate = fn(&mut Scene);
+    let fates: [Fate; 4] = [
+        |scene| {
+            scene.ready("b", "db");
+            scene.next("b");
+            scene.ready("a", "web");
+            assert_eq!(scene.next("b"), finished());
+        },
+        |scene| assert!(matches!(scene.next("a"), Step::RolledBack { .. })),
+        |scene| {
+            scene.lose("a");
+            scene.lose("b");
+            assert!(matches!(scene.next("c"), Step::FailedOver { .. }));
+        },
+        |scene| {
+            scene.next("a");
+            assert!(matches!(scene.next_as("c", &["db"]), Step::Started { .. }));
+        },
+    ];
+    for fate in fates {
+        let mut scene = Scene::running();
+        assert_eq!(scene.next("b"), started());
+        fate(&mut scene);
+        assert_eq!(scene.db().improved, [at(1000)]);
+    }
+}
+
+#[test]
+fn a_second_improvement_within_the_hour_counts_beside_the_first() {
+    let mut scene = Scene::running();
+    settings(&mut scene).per_hour = 2;
+    for second in [1000, 1100] {
+        scene.snapshot.now = at(second);
+        assert_eq!(scene.next("b"), started());
+        assert!(matches!(scene.next("a"), Step::RolledBack { .. }));
+    }
+    assert_eq!(scene.next("b"), Step::Stayed);
+    scene.snapshot.now = at(4600);
+    assert_eq!(scene.next("b"), started());
+    assert_eq!(scene.db().improved, [at(1100), at(4600)]);
+}
+
+#[test]
+fn what_no_longer_counts_stands_there_until_something_else_changes() {
+    let mut scene = Scene::running();
+    scene.next("b");
+    scene.next("a");
+    scene.snapshot.now = at(9000);
+    assert_eq!(scene.next("a"), Step::Stayed);
+    assert_eq!(scene.db().improved, [at(1000)]);
+    assert!(matches!(scene.next_as("b", &["db"]), Step::Started { .. }));
+    assert_eq!(scene.db().improved, []);
+}
+
+#[test]
+fn a_move_that_only_changes_its_target_counts_once() {
+    let mut scene = Scene::running();
+    scene.next("b");
+    scene.snapshot.now = at(1100);
+    assert_eq!(scene.next("c"), Step::Started { from: "a".into(), to: "c".into() });
+    assert_eq!(scene.db().improved, [at(1000)]);
 }
 
 #[test]
