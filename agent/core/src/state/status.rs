@@ -114,6 +114,9 @@ impl State {
             Some(assessment) if self.deleting.contains_key(id) => assessment.clone(),
             // The guard keeps it: it goes on working.
             Some(assessment) if !self.kept.is_empty() => assessment.clone(),
+            // Nothing says yet what is wanted: until then nothing goes.
+            Some(assessment) if self.release.is_none() => assessment.clone(),
+            None if self.release.is_none() => Assessment::reconciling("Unread", "no release was read yet"),
             _ => Assessment::terminating("it is about to be deleted"),
         }
     }

@@ -221,6 +221,21 @@ fn a_removed_component_is_reported_until_it_is_gone() {
 }
 
 #[test]
+fn an_agent_that_has_read_no_release_yet_takes_nothing_for_leaving() {
+    let mut before = State::default();
+    let wanted = config("web", "a", "1");
+    before.adopt(release(1, vec![wanted.clone()], &[]));
+    apply_all(&mut before, 1, 0);
+    let mut state = State::new(before.inventory().clone(), Limits::default());
+    let health = |state: &State| state.components(&Default::default())[0].health;
+    assert_eq!(health(&state), Health::Reconciling, "nobody has looked");
+    state.observe(&wanted.id, &live(&wanted, 1, "1"));
+    assert_eq!(health(&state), Health::Ready);
+    state.adopt(release(2, vec![], &["web"]));
+    assert_eq!(health(&state), Health::Terminating);
+}
+
+#[test]
 fn a_denied_deletion_is_reported_and_never_forgotten() {
     let mut state = State::default();
     state.adopt(release(1, vec![config("db", "b", "1")], &[]));
