@@ -53,11 +53,7 @@ struct Run {
 fn run(seed: u64) -> Run {
     let mut world = World::new(seed, Setting::minutes(seed));
     world.live();
-    let broken = invariants::OF_A_STORM.iter().filter_map(|(name, check)| {
-        let why = check(&world).err()?;
-        Some(format!("{name}: {why}"))
-    });
-    let broken: Vec<_> = broken.collect();
+    let broken = invariants::broken(&world, &invariants::OF_A_STORM);
     let after_lease = world.beginnings.iter().filter(|begun| begun.after_lease).count();
     Run { seed, story: world.story(), broken, faults: world.faults, after_lease }
 }

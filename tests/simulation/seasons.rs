@@ -37,11 +37,7 @@ fn run(seed: u64) -> Run {
     let days = number("QONNECT_SIMULATION_DAYS").unwrap_or(DAYS);
     let mut world = World::new(seed, Setting::days(regions, clusters, days));
     world.live();
-    let broken = invariants::OF_SEASONS.iter().filter_map(|(name, check)| {
-        let why = check(&world).err()?;
-        Some(format!("{name}: {why}"))
-    });
-    let broken = broken.collect();
+    let broken = invariants::broken(&world, &invariants::OF_SEASONS);
     let (mut moves, mut failovers, mut stranded) = (0, 0, 0);
     for pair in world.decisions().windows(2) {
         for (application, name, now) in pair[1].components() {

@@ -74,8 +74,8 @@ fn fleet(setting: &Setting) -> String {
                            lostAfter: 12s}}"
                 .into()
         }
-        // Budgets that are used up now and then.
-        Weather::Seasons => "{moves: {perHour: 12, inFlight: {fleet: 8, cluster: 3, application: 3}}}".into(),
+        // Budgets that are used up now and then, the last one by what is larger.
+        Weather::Seasons => "{moves: {perHour: 12, inFlight: {fleet: 5, cluster: 3, application: 2}}}".into(),
     }
 }
 

@@ -225,13 +225,15 @@ impl World {
     }
 
     pub(crate) fn live(&mut self) {
-        let Setting { faults_ms, healing_ms, quiet_ms, .. } = self.setting;
+        let Setting { faults_ms, healing_ms, quiet_ms, last_ms, .. } = self.setting;
         self.pass(Phase::Faults, faults_ms);
         self.end_faults();
         self.pass(Phase::Healing, healing_ms);
         self.pass(Phase::Constant, quiet_ms);
         self.tremble();
         self.pass(Phase::Trembling, quiet_ms);
+        // What trembled last is read, too.
+        self.pass(Phase::Constant, last_ms);
     }
 
     fn pass(&mut self, phase: Phase, length: Ms) {
@@ -359,7 +361,11 @@ impl World {
     }
 
     fn clock(&self) -> Timestamp {
+        self.clock_at(self.now)
+    }
+
+    pub(crate) fn clock_at(&self, at: Ms) -> Timestamp {
         let began = Timestamp::from_second(1_700_000_000).unwrap();
-        began.checked_add(SignedDuration::from_millis(self.now.cast_signed())).unwrap()
+        began.checked_add(SignedDuration::from_millis(at.cast_signed())).unwrap()
     }
 }

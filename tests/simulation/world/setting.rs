@@ -28,6 +28,8 @@ pub(crate) struct Setting {
     pub(super) healing_ms: Ms,
     /// After healing, each: with the same input, and with one that trembles.
     pub(super) quiet_ms: Ms,
+    /// At the very end, with the same input.
+    pub(super) last_ms: Ms,
 }
 
 /// How often what has no reason of its own happens, about.
@@ -67,6 +69,7 @@ impl Setting {
             faults_ms: if leased { 500_000 } else { 120_000 },
             healing_ms: HEALING_OF_MINUTES_MS,
             quiet_ms: 0,
+            last_ms: 0,
         }
     }
 
@@ -93,6 +96,8 @@ impl Setting {
             // Failback, residence, an hour in which a move that failed is not tried again, and two hours' budgets.
             healing_ms: 5 * HOUR,
             quiet_ms: 8 * HOUR,
+            // Several looks at the spec branch.
+            last_ms: 30 * MINUTE,
         }
     }
 }

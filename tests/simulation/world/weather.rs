@@ -16,7 +16,7 @@ const MINUTE: Ms = 60_000;
 const MOVE_PRICE: f64 = 0.05;
 
 /// By how much a price trembles: a component adds less than that.
-const TREMBLES: f64 = 0.08;
+const TREMBLES: f64 = 0.4;
 
 /// Another lead leads after one of so many commits that leave something on its way.
 const CHANGES_ONCE_IN: u32 = 8;
