@@ -1,11 +1,14 @@
 //! What leaves a cluster of its own accord runs elsewhere: on `minAvailable` other clusters where it goes before it
 //! comes, on one other where it comes before it goes.
 //!
-//! The clusters tell who ran it at the moment of each deletion, Git whether it was a move.
+//! The clusters tell who ran it at the moment of each deletion, Git whether it was a move. What its own cluster had said
+//! that it was not Ready there, for it could not be applied say, nobody waits for.
 
+use qonnect_core::knowledge::Knowledge;
 use qonnect_core::rollout::copies;
 use qonnect_schema::documents::application::MoveStrategy;
 use qonnect_schema::documents::placement::{ComponentPlacement, MovePhase};
+use qonnect_schema::documents::snapshot::Health;
 use qonnect_schema::layout::whole;
 
 use crate::world::World;
@@ -61,5 +64,23 @@ fn moved(world: &World, decisions: &[Decision<'_>], ending: &Ending) -> Option<(
         .find(|(a, part, placed)| *a == application && whole(part) == name && there(placed))?;
     let is = after.component(application, part)?;
     let leaves = is.moving.as_ref().is_some_and(|moving| moving.phase == MovePhase::Leaving);
+    if leaves && was_down(world, after, application, part, &ending.cluster) {
+        return None;
+    }
     (leaves || was.moving.is_some()).then_some((least, after.at))
+}
+
+/// Whether what the decision was planned on had it that the part works on, or failed, at something there.
+fn was_down(world: &World, decision: &Decision<'_>, application: &str, part: &str, cluster: &str) -> bool {
+    let planned_on = decision.commit.trailers().map_or(0, |trailers| trailers.kb_index);
+    let mut known = Knowledge::default();
+    for (index, entry) in (1..=planned_on).zip(&world.group.log) {
+        known.apply(index, &entry.command);
+    }
+    let statuses = known.clusters.get(cluster).map(|state| state.components.clone()).unwrap_or_default();
+    statuses.iter().any(|status| {
+        status.application == application
+            && status.component == part
+            && matches!(status.health, Health::Reconciling | Health::Stalled)
+    })
 }

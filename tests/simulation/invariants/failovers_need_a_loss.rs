@@ -1,4 +1,5 @@
-//! What counts as a failover leaves a cluster that was lost, or had left the fleet, and none while the brake is on.
+//! What counts as a failover leaves a cluster that was lost, was fenced or had left the fleet, and none while the brake
+//! is on.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,8 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
                 }
                 let from = old.and_then(|old| old.cluster.as_ref());
                 let state = from.and_then(|from| known.clusters.get(from));
-                if state.is_some_and(|state| state.status != ClusterStatus::Lost) {
+                let fenced = from.is_some_and(|from| world.spec.is_fenced(&intent.revision, from));
+                if !fenced && state.is_some_and(|state| state.status != ClusterStatus::Lost) {
                     return Err(format!("{what}: {from:?} is {:?}", state.map(|state| state.status)));
                 }
             }

@@ -95,6 +95,12 @@ impl Spec {
         self.base.applications.get(application)
     }
 
+    /// Whether a commit says that nothing runs there.
+    pub(crate) fn is_fenced(&self, commit: &str, cluster: &str) -> bool {
+        let cluster = self.commits[number(commit)].revision.clusters.get(cluster);
+        cluster.is_some_and(|cluster| cluster.spec.fenced)
+    }
+
     pub(super) fn change(&mut self, rng: &mut Rng) -> String {
         let clusters: Vec<String> = self.clusters().collect();
         let all: Vec<String> = self.base.applications.keys().cloned().collect();
