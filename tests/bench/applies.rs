@@ -125,14 +125,14 @@ async fn until(client: &kube::Client, namespace: &str, count: usize, start: Inst
     // One object and the number of the others: cheap however many there are.
     let one = ListParams::default().limit(1);
     loop {
-        let list = maps.list_metadata(&one).await;
-        let found = list.map_or(0, |list| {
-            list.items.len() + list.metadata.remaining_item_count.unwrap_or_default() as usize
-        });
-        if found >= count {
+        let found = maps
+            .list_metadata(&one)
+            .await
+            .map(|list| list.items.len() + list.metadata.remaining_item_count.unwrap_or_default() as usize);
+        if found.as_ref().is_ok_and(|found| *found >= count) {
             return;
         }
-        assert!(start.elapsed() < PATIENCE, "{found} of {count} objects\n{}", agent.tail());
+        assert!(start.elapsed() < PATIENCE, "{found:?} of {count} objects\n{}", agent.tail());
         tokio::time::sleep(LOOK).await;
     }
 }
