@@ -122,11 +122,11 @@ fn kubectl(kubeconfig: &Path, place: &Path, count: usize) -> Option<Duration> {
 
 async fn until(client: &kube::Client, namespace: &str, count: usize, start: Instant, agent: &Process) {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    // One object and the number of the others: cheap however many there are.
+    // One object and the number of the others, which older servers leave out of a list of metadata.
     let one = ListParams::default().limit(1);
     loop {
         let found = maps
-            .list_metadata(&one)
+            .list(&one)
             .await
             .map(|list| list.items.len() + list.metadata.remaining_item_count.unwrap_or_default() as usize);
         if found.as_ref().is_ok_and(|found| *found >= count) {
