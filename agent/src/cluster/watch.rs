@@ -22,6 +22,9 @@ use crate::backoff::Backoff;
 
 /// Small pages: a list is never held whole, however many objects a kind has.
 const PAGE: u32 = 50;
+/// After so long the server ends a watch, and the next one goes on where it ended. Bookmarks would tell as well that
+/// all is quiet, but not every server sends them in time.
+const WATCH_SECS: u32 = 75;
 /// How often to look whether a kind is served by now.
 const UNSERVED: Duration = Duration::from_secs(30);
 
@@ -107,7 +110,7 @@ impl Cluster {
 
     async fn follow(&self, served: &Served, watched: Watched, seen: &mpsc::Sender<Seen>) -> Ended {
         let (group, kind) = (&served.resource.group, &served.resource.kind);
-        let config = watcher::Config::default().page_size(PAGE);
+        let config = watcher::Config::default().page_size(PAGE).timeout(WATCH_SECS);
         let api = self.api(served, "");
         let mut events = match watched {
             Watched::Owned => {
