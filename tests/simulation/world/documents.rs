@@ -75,7 +75,11 @@ fn fleet(setting: &Setting) -> String {
                 .into()
         }
         // Budgets that are used up now and then, the last one by what is larger.
-        Weather::Seasons => "{moves: {perHour: 12, inFlight: {fleet: 5, cluster: 3, application: 2}}}".into(),
+        Weather::Seasons => {
+            // What weather stirs grows with the fleet, and must find its way back while it heals.
+            let per_hour = setting.regions * setting.clusters * 3 / 4;
+            format!("{{moves: {{perHour: {per_hour}, inFlight: {{fleet: 5, cluster: 3, application: 2}}}}}}")
+        }
     }
 }
 
