@@ -251,7 +251,7 @@ fn desired(bytes: &[u8], owner: Owner, hash: String) -> Result<Desired, String> 
     if let Some(part) = parts(&id, api_version).find(|part| !is_path_segment(part)) {
         return Err(format!("the API server has no address for {part:?}"));
     }
-    let body = serde_json::to_vec(&object).expect("a value is always JSON").into();
+    let body = serde_json::to_vec(&object).map_err(|error| error.to_string())?.into();
     Ok(Desired { api_version: api_version.into(), id, owner, body, hash: hash.into() })
 }
 
@@ -403,6 +403,18 @@ mod tests {
         tree.insert(layout::RELEASE.into(), Entry::file(text));
         let refusal = verify(&tree, "fog", &Mark::default(), &[]).unwrap_err();
         assert!(matches!(refusal, Refusal::Namespace { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn objects_of_any_depth_are_read_again_or_refused() {
+        let read_again = |depth: &usize| {
+            let deep = format!("{}1{}", "[".repeat(*depth), "]".repeat(*depth));
+            let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web}}\ndata: {deep}\n");
+            let read = desired(text.as_bytes(), Owner::new("shop", "web"), String::new());
+            read.is_ok_and(|desired| desired.object()["data"].is_array())
+        };
+        let accepted = (1..300).filter(read_again).count();
+        assert!((10..200).contains(&accepted), "{accepted}");
     }
 
     #[test]
