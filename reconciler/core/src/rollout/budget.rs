@@ -23,12 +23,8 @@ pub(super) fn admit(world: &World<'_>, progress: &mut BTreeMap<String, Applicati
         if budget.take(world, &group) {
             continue;
         }
-        let components = progress.get_mut(&group.application).expect("groups are made of what progresses");
-        for start in &group.starts {
-            let deployed = world.deployed(&group.application, &start.component);
-            let deployed = deployed.expect("only what runs starts to move");
-            components.insert(start.component.clone(), stayed(deployed));
-        }
+        let components = progress.entry(group.application).or_default();
+        components.extend(group.starts.into_iter().map(|start| (start.component, start.stays)));
     }
 }
 
@@ -48,6 +44,8 @@ pub(super) struct Start {
     pub(super) component: String,
     from: String,
     to: String,
+    /// What becomes of it if it may not start yet.
+    stays: Progress,
 }
 
 /// The more urgent first.
@@ -64,16 +62,15 @@ fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec
     for (component, progress) in components {
         let Step::Started { from, to } = &progress.step else { continue };
         let deployed = world.deployed(application, component);
-        if deployed.is_none_or(|deployed| deployed.moving.is_some()) {
-            continue;
-        }
+        let Some(deployed) = deployed.filter(|deployed| deployed.moving.is_none()) else { continue };
         let class = match progress.placement.arrived.map(|arrived| arrived.cause) {
             Some(Cause::Improved) => Class::Improved,
             Some(Cause::Asked) => Class::Asked,
             _ => Class::Forced,
         };
         let gain = gain(&progress.placement, from);
-        let start = Start { component: component.clone(), from: from.clone(), to: to.clone() };
+        let (from, to) = (from.clone(), to.clone());
+        let start = Start { component: component.clone(), from, to, stays: stayed(deployed) };
         let alone = class == Class::Forced || available::is_kept(world, application, component);
         match groups.iter_mut().find(|group| group.class == class && !alone && !group.alone) {
             Some(group) => {
