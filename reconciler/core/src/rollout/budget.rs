@@ -8,7 +8,7 @@ use qonnect_schema::documents::placement::{Cause, ComponentPlacement};
 use qonnect_schema::units::Span;
 
 use super::available::{self, Available};
-use super::step::stayed;
+use super::step::{Subject, stayed};
 use super::{Progress, Step, World};
 
 type Application = BTreeMap<String, Progress>;
@@ -37,6 +37,8 @@ pub(super) struct Group {
     pub(super) starts: Vec<Start>,
     /// Nothing else starts with it.
     alone: bool,
+    /// It is under way, and only where it goes is new.
+    turns: bool,
 }
 
 #[derive(Debug)]
@@ -61,8 +63,8 @@ fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec
     let mut groups: Vec<Group> = Vec::new();
     for (component, progress) in components {
         let Step::Started { from, to } = &progress.step else { continue };
-        let deployed = world.deployed(application, component);
-        let Some(deployed) = deployed.filter(|deployed| deployed.moving.is_none()) else { continue };
+        let Some(deployed) = world.deployed(application, component) else { continue };
+        let turns = deployed.moving.is_some();
         let class = match progress.placement.arrived.map(|arrived| arrived.cause) {
             Some(Cause::Improved) => Class::Improved,
             Some(Cause::Asked) => Class::Asked,
@@ -70,8 +72,9 @@ fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec
         };
         let gain = gain(&progress.placement, from);
         let (from, to) = (from.clone(), to.clone());
-        let start = Start { component: component.clone(), from, to, stays: stayed(deployed) };
-        let alone = class == Class::Forced || available::is_kept(world, application, component);
+        let stays = if turns { as_before(world, application, component, deployed) } else { stayed(deployed) };
+        let start = Start { component: component.clone(), from, to, stays };
+        let alone = turns || class == Class::Forced || available::is_kept(world, application, component);
         match groups.iter_mut().find(|group| group.class == class && !alone && !group.alone) {
             Some(group) => {
                 group.gain = group.gain.saturating_add(gain);
@@ -79,11 +82,26 @@ fn groups(world: &World<'_>, application: &str, components: &Application) -> Vec
             }
             None => {
                 let starts = vec![start];
-                groups.push(Group { class, gain, application: application.into(), starts, alone });
+                groups.push(Group { class, gain, application: application.into(), starts, alone, turns });
             }
         }
     }
     groups
+}
+
+/// The next step on the way to where it goes already.
+fn as_before(
+    world: &World<'_>,
+    application: &str,
+    component: &str,
+    deployed: &ComponentPlacement,
+) -> Progress {
+    let Some(source) = world.revision.applications.get(application) else { return stayed(deployed) };
+    let component = source.application.spec.components.iter().find(|found| found.name == component);
+    component.map_or_else(
+        || stayed(deployed),
+        |component| Subject { world, application, source, component }.next(Some(deployed), Some(deployed)),
+    )
 }
 
 /// How much better than where it was.
@@ -133,6 +151,9 @@ impl Budget {
         let moves = &world.revision.fleet.moves;
         let count = group.starts.len();
         let fits = |used: usize, limit: u32| used == 0 || used + count <= limit as usize;
+        if group.turns {
+            return self.turn(group, |used| fits(used, moves.in_flight.cluster));
+        }
         if group.class == Class::Improved {
             let hourly = moves.per_hour > 0 && fits(self.improved, moves.per_hour);
             if !hourly || !group.starts.iter().all(|start| has_settled(world, &group.application, start)) {
@@ -155,6 +176,16 @@ impl Budget {
         }
         self.improved += if group.class == Class::Improved { count } else { 0 };
         true
+    }
+
+    /// Whether the cluster that it turns to has room; the one that it turned from has it back with the next decision.
+    fn turn(&mut self, group: &Group, fits: impl Fn(usize) -> bool) -> bool {
+        let free =
+            group.starts.iter().all(|start| fits(self.by_cluster.get(&start.to).copied().unwrap_or(0)));
+        for start in group.starts.iter().filter(|_| free) {
+            *self.by_cluster.entry(start.to.clone()).or_default() += 1;
+        }
+        free
     }
 }
 

@@ -135,6 +135,26 @@ fn a_move_that_only_changes_its_target_counts_once() {
 }
 
 #[test]
+fn a_move_turns_to_another_cluster_once_that_has_room_and_goes_on_until_then() {
+    let mut scene = Scene::running();
+    settings(&mut scene).in_flight.cluster = 1;
+    scene.next("b");
+    let mut other = scene.snapshot.placements["shop"].clone();
+    other.spec.components.remove("db");
+    let web = other.spec.components.get_mut("web").unwrap();
+    (web.cluster, web.moving) = (Some("c".into()), moving("d", MovePhase::Placing, at(9_000)));
+    scene.snapshot.placements.insert("other".into(), other);
+    assert_eq!(scene.next("c"), Step::Stayed, "one moves to c");
+    // What is under way does not wait for what it may not do: two that want each other's place would wait for ever.
+    let under_way = scene.snapshot.clone();
+    scene.ready("b", "db");
+    assert_eq!(scene.next("c"), Step::Repointed { from: "a".into(), to: "b".into() });
+    scene.snapshot = under_way;
+    scene.snapshot.placements.remove("other");
+    assert_eq!(scene.next("c"), Step::Started { from: "a".into(), to: "c".into() });
+}
+
+#[test]
 fn no_more_of_one_application_move_at_once_than_may() {
     let mut scene = Scene::running();
     settings(&mut scene).in_flight.application = 1;
