@@ -1,5 +1,6 @@
 //! What begins to move finds room in every budget of `fleet.yaml`, as the deploy branch shows it: beside what is under
-//! way, and beside what began within the hour before to be better off, whatever became of that.
+//! way, and beside what began within the hour before to be better off, whatever became of that. What turns to another
+//! cluster on the way finds room there.
 //!
 //! What moves together and is larger than a budget begins where nothing else uses it. A Git server that went back to an
 //! older backup has forgotten what began since, as a person can by hand: from there on it is counted anew. What people
@@ -45,6 +46,7 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
             began.iter().map(|one| (one, true)).chain(others.iter().map(|one| (one, false)))
         {
             for (place, limit) in limits(moving) {
+                let begins = begins || turns_to(before, moving, &place);
                 let (known, under_way, new) = used.entry(place).or_default();
                 *known = limit;
                 match begins {
@@ -75,6 +77,15 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
 
 fn begins(before: &Decision<'_>, (application, name, _): &Moving<'_>) -> bool {
     before.component(application, name).is_some_and(|before| before.moving.is_none())
+}
+
+/// Whether what is under way goes there, and went elsewhere before; on its way back it has been counted there already.
+fn turns_to(before: &Decision<'_>, (application, name, placed): &Moving<'_>, cluster: &str) -> bool {
+    placed.cluster.as_deref() == Some(cluster)
+        && before.component(application, name).is_some_and(|before| {
+            let from = before.moving.as_ref().map(|moving| moving.from.as_str());
+            from.is_some() && from != Some(cluster) && before.cluster != placed.cluster
+        })
 }
 
 fn improves(placed: &ComponentPlacement) -> bool {
