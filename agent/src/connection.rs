@@ -25,6 +25,8 @@ struct Files {
     authority: Option<PathBuf>,
     /// With its key.
     certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether a lead is reached by TLS at all.
+    tls: bool,
 }
 
 impl Connection {
@@ -32,6 +34,7 @@ impl Connection {
         let files = Files {
             authority: config.authority.clone(),
             certificate: config.certificate.clone().zip(config.key.clone()),
+            tls: config.leads.iter().any(|lead| lead.scheme() == "https"),
         };
         let made = Mutex::new((files.stamps(), files.client()?));
         Ok(Self { files, made })
@@ -67,6 +70,9 @@ impl Files {
         if let Some(path) = &self.authority {
             let read = Certificate::from_pem_bundle(&content(path)?);
             client = client.tls_certs_only(read.map_err(|why| unusable(path, &why))?);
+        } else if !self.tls {
+            // Else it reads the system's authorities, which takes longer than the rest of the start.
+            client = client.tls_certs_only([]);
         }
         if let Some((certificate, key)) = &self.certificate {
             let both = [content(certificate)?, b"\n".to_vec(), content(key)?].concat();

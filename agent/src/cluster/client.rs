@@ -16,6 +16,7 @@ use qonnect_agent_core::state::{Apply, FIELD_MANAGER, Problem};
 use qonnect_schema::layout::label;
 use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::Error;
 use super::kinds::{Kinds, Served};
@@ -32,6 +33,8 @@ const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Cluster {
     pub(super) client: Client,
     pub(super) kinds: Kinds,
+    /// The agent's own namespace was seen, or its creation was tried.
+    pub(super) home: OnceCell<()>,
 }
 
 /// What became of an apply.
@@ -62,7 +65,7 @@ impl Cluster {
         };
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(SILENCE_MAX);
-        Ok(Self { client: Client::try_from(config)?, kinds: Kinds::default() })
+        Ok(Self { client: Client::try_from(config)?, kinds: Kinds::default(), home: OnceCell::new() })
     }
 
     pub(crate) async fn version(&self) -> Result<String, Error> {

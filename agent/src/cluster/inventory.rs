@@ -21,6 +21,9 @@ impl Cluster {
     /// What the cluster remembers. Anything but a whole answer is an error: an inventory is never taken for empty.
     pub(crate) async fn load_inventory(&self) -> Result<(Inventory, Mark), Error> {
         let list = self.maps().list(&ListParams::default().labels(LABEL)).await?;
+        if !list.items.is_empty() {
+            self.home.set(()).ok();
+        }
         let mut inventory = Inventory::default();
         let mut mark = Mark::default();
         for map in list.items {
@@ -57,6 +60,9 @@ impl Cluster {
         };
         let params = PatchParams::apply(FIELD_MANAGER).force();
         within(async {
+            // Each write into a namespace that is missing waits in the server for it. Where the agent may not make
+            // one, the write says what is wrong.
+            self.home.get_or_init(async || drop(self.make_namespace().await)).await;
             let save = async || self.maps().patch(name, &params, &Patch::Apply(&map)).await;
             match save().await {
                 Err(kube::Error::Api(status)) if status.code == 404 => {
