@@ -18,9 +18,9 @@ use qonnect_schema::manifest::ObjectId;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::Error;
 use super::kinds::{Kinds, Served};
 use super::problem::{IMMUTABLE, NOT_FOUND, conflicts, lasting, problem, transient};
+use super::{Error, connection};
 
 /// One call; a server that is slower than this is as good as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,7 +65,7 @@ impl Cluster {
         };
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(SILENCE_MAX);
-        Ok(Self { client: Client::try_from(config)?, kinds: Kinds::default(), home: OnceCell::new() })
+        Ok(Self { client: connection::client(config)?, kinds: Kinds::default(), home: OnceCell::new() })
     }
 
     pub(crate) async fn version(&self) -> Result<String, Error> {

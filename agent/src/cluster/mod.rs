@@ -1,6 +1,7 @@
 //! The cluster: kube and its types stay in this folder; what leaves it are values and [`Problem`]s.
 
 mod client;
+mod connection;
 mod delete;
 mod inventory;
 mod kinds;
