@@ -14,8 +14,8 @@ const WORST_PCT_MAX: f64 = 3.0;
 /// What the search for bad cases has found may be worse, but not without end.
 const FOUND_PCT_MAX: f64 = 12.0;
 
-/// Above the best that is known. The aim is 1 %, which the one of 200 components misses by less than a half.
-const LARGE_PCT_MAX: f64 = 2.0;
+/// Above the best that is known, which only long runs come by.
+const LARGE_PCT_MAX: f64 = 1.0;
 
 /// By how many per cent the plan of an instance is above the best.
 fn gap_pct(name: &str, instance: &Instance) -> f64 {
@@ -71,7 +71,7 @@ fn look_longer() {
         let values = (0..SEEDS).map(|seed| Instance::value(&mut Planner::long(&revision, &snapshot, seed)));
         let least = values.flatten().chain(instance.known).min();
         println!("{name}: {:?} was known, {least:?} is", instance.known);
-        if instance.optimum.is_none() && least < instance.known {
+        if instance.optimum.is_none() && least != instance.known {
             instance.known = least;
             let text = serde_json::to_string(&instance).unwrap() + "\n";
             std::fs::write(Set::Large.folder().join(name).with_extension("json"), text).unwrap();
@@ -85,7 +85,7 @@ fn large_plans_are_near_the_best_that_is_known() {
         look_longer();
     }
     let large = Set::Large.read();
-    assert!(!large.is_empty());
+    assert!(large.len() >= 4, "{}", large.len());
     for (name, instance) in large {
         let gap = gap_pct(&name, &instance);
         println!("{name}: {gap:.3} % above the best that is known");

@@ -100,7 +100,7 @@ pub enum Set {
     Drawn,
     /// Small ones on which plans were bad when they were found.
     Found,
-    /// 60 components on 20 clusters to 200 on 40.
+    /// 60 components on 20 clusters to 300 on 50.
     Large,
 }
 

@@ -47,7 +47,7 @@ impl Planner {
         Self::with(revision, snapshot, Effort::First)
     }
 
-    /// What a plan could be with a hundred times the time, and other numbers for each seed. To compare with.
+    /// What a plan could be with dozens of times the time, and other numbers for each seed. To compare with.
     pub fn long(revision: &Revision, snapshot: &SnapshotSpec, seed: u64) -> Self {
         Self::with(revision, snapshot, Effort::Long(seed))
     }

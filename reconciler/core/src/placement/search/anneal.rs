@@ -5,19 +5,25 @@
 
 use super::super::state::State;
 use super::dice::Dice;
-use super::model::{Cost, Layout, Model};
+use super::layout::Layout;
+use super::model::{Cost, Model};
 use super::neighbourhood::{lost, sum};
 use super::place;
 
 /// How many changes are tried for each component: some milliseconds for all of a small plan. And at leisure.
-pub(super) const STEPS_EACH: usize = 4_000;
-pub(super) const STEPS_OF_LONG: usize = 100 * STEPS_EACH;
+pub(super) const STEPS_EACH: usize = 3_000;
+pub(super) const STEPS_OF_LONG: usize = 400_000;
 
-/// How much worse a step may be at first, in what a component adds on the mean.
-const SLACK: i64 = 4;
+/// How often it halves how much worse a step may be, which at first is as much as a component adds on the mean.
+const HALVINGS: usize = 10;
 
 /// How many components go to one cluster in one step.
 const GROUP_MAX: usize = 8;
+
+/// Of so many steps one goes to where a neighbour is, two go alone, in four others come back, and the rest are groups.
+const WAYS: usize = 11;
+
+const THOUSAND: i64 = 1000;
 
 /// Looks for a better placement of components that all of them may change; true if one was found.
 pub(super) fn all(state: &mut State<'_>, free: &[usize], steps_each: usize, dice: &mut Dice) -> bool {
@@ -54,30 +60,17 @@ fn anneal(model: &Model, start: Vec<u32>, steps: usize, dice: &mut Dice) -> Opti
     let usual = layout.cost.adds / count.max(1) as i64;
     let mut harm = Harm::new(usual);
     let mut best = (layout.cost.breaks == 0).then(|| (layout.cost.adds, layout.at.clone()));
+    let (mut most, mut moves) = (0, Vec::new());
     for step in 0..steps {
-        let part = (steps - step) as f64 / steps as f64;
-        let slack = (usual * SLACK) as f64 * part * part * part * part;
-        let within = dice.roll(slack as usize + 1) as i64;
-        let worse = |change: Cost| harm.of(change) > within;
-        let number = dice.roll(count);
-        let chooser = &model.choosers[number];
-        let anywhere = |dice: &mut Dice| chooser.members[dice.roll(chooser.members.len())];
-        match dice.roll(8) {
-            0..4 => one(&mut layout, (number, anywhere(dice)), worse),
-            4 | 5 if !chooser.pairs.is_empty() => {
-                let to = layout.at[chooser.pairs[dice.roll(chooser.pairs.len())].other];
-                one(&mut layout, (number, to), worse);
-            }
-            6 => {
-                let other = dice.roll(count);
-                let (here, there) = (layout.at[number], layout.at[other]);
-                several(&mut layout, &[(number, there), (other, here)], worse);
-            }
-            _ => {
-                let to = anywhere(dice);
-                let group = group(model, &layout, number, 2 + dice.roll(GROUP_MAX - 1), dice);
-                let moves: Vec<_> = group.into_iter().map(|number| (number, to)).collect();
-                several(&mut layout, &moves, worse);
+        if step % Harm::SEASON == 0 {
+            most = slack(usual, step, steps);
+        }
+        let within = most.saturating_mul(seldom_many(dice)) / THOUSAND;
+        moves.clear();
+        if let Some(ends) = propose(model, &layout, &harm, dice, &mut moves) {
+            let change = layout.weigh(ends, &moves);
+            if harm.of(change) <= within {
+                layout.put(&moves, change);
             }
         }
         harm.season(layout.cost.breaks == 0);
@@ -87,6 +80,84 @@ fn anneal(model: &Model, start: Vec<u32>, steps: usize, dice: &mut Dice) -> Opti
         }
     }
     best.map(|(_, at)| at)
+}
+
+/// How much worse a step may be: it halves at even intervals, and falls evenly in between.
+fn slack(usual: i64, step: usize, steps: usize) -> i64 {
+    let interval = steps / HALVINGS + 1;
+    let at_first = usual >> (step / interval);
+    let part = (step % interval) as f64 / interval as f64;
+    (at_first as f64 * (1.0 - part / 2.0)) as i64
+}
+
+/// In thousandths: half of them are below one, half of the rest below two, and so on.
+fn seldom_many(dice: &mut Dice) -> i64 {
+    let draw = dice.roll(1 << 32) as u32;
+    i64::from(draw.leading_zeros()) * THOUSAND + i64::from(draw & 0xffff) * THOUSAND / 0x10000
+}
+
+/// Who goes from one cluster to another, and who from there comes back; the two clusters.
+fn propose(
+    model: &Model,
+    layout: &Layout<'_>,
+    harm: &Harm,
+    dice: &mut Dice,
+    moves: &mut Vec<(usize, u32)>,
+) -> Option<[u32; 2]> {
+    let number = dice.roll(model.choosers.len());
+    let (chooser, from) = (&model.choosers[number], layout.at[number]);
+    let way = dice.roll(WAYS);
+    let to = match chooser.pairs.as_slice() {
+        pairs @ [_, ..] if way == 0 => layout.at[pairs[dice.roll(pairs.len())].other],
+        _ => {
+            let [one, other] = [(); 2].map(|()| chooser.members[dice.roll(chooser.members.len())]);
+            let adds = |member| harm.of(layout.alone(number, member));
+            let other_is_less = one == from || (other != from && adds(other) < adds(one));
+            if other_is_less { other } else { one }
+        }
+    };
+    if to == from || !layout.admits(number, to) {
+        return None;
+    }
+    moves.push((number, to));
+    let back = match way {
+        0..3 => 0,
+        3..7 => 1 + dice.roll(2),
+        _ => {
+            join(model, layout, to, 2 + dice.roll(GROUP_MAX - 1), dice, moves);
+            dice.roll(moves.len() + 1)
+        }
+    };
+    let guests = layout.guests(to);
+    let start = dice.roll(guests.len());
+    let ring = (0..guests.len()).map(|at| guests[(start + at) % guests.len()]);
+    moves.extend(ring.take(back).filter(|guest| layout.admits(*guest, from)).map(|guest| (guest, from)));
+    Some([from, to])
+}
+
+/// Neighbours that are on the same cluster go as well.
+fn join(
+    model: &Model,
+    layout: &Layout<'_>,
+    to: u32,
+    most: usize,
+    dice: &mut Dice,
+    moves: &mut Vec<(usize, u32)>,
+) {
+    let from = layout.at[moves[0].0];
+    let mut next = 0;
+    while let Some((number, _)) = moves.get(next).copied().filter(|_| moves.len() < most) {
+        let pairs = &model.choosers[number].pairs;
+        let start = dice.roll(pairs.len());
+        for at in 0..pairs.len() {
+            let other = pairs[(start + at) % pairs.len()].other;
+            let may_go = layout.at[other] == from && layout.admits(other, to);
+            if may_go && moves.len() < most && moves.iter().all(|(number, _)| *number != other) {
+                moves.push((other, to));
+            }
+        }
+        next += 1;
+    }
 }
 
 /// What it counts to break something: so much that about half of the steps end on either side of what is possible.
@@ -125,50 +196,26 @@ impl Harm {
     }
 }
 
-fn one(layout: &mut Layout<'_>, (number, to): (usize, u32), worse: impl Fn(Cost) -> bool) {
-    if layout.at[number] == to || !layout.admits(number, to) {
-        return;
-    }
-    let change = layout.weigh(number, to);
-    if !worse(change) {
-        layout.put(number, to, change);
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// All of them or none.
-fn several(layout: &mut Layout<'_>, moves: &[(usize, u32)], worse: impl Fn(Cost) -> bool) {
-    if moves.iter().any(|(number, to)| !layout.admits(*number, *to)) {
-        return;
+    #[test]
+    fn the_slack_only_falls_and_is_little_at_the_end() {
+        const STEPS: usize = 1234;
+        let slacks: Vec<i64> = (0..STEPS).map(|step| slack(1_000_000, step, STEPS)).collect();
+        assert!(slacks.is_sorted_by(|a, b| a >= b));
+        assert_eq!(slacks[0], 1_000_000);
+        assert!((1..2000).contains(&slacks[STEPS - 1]), "{}", slacks[STEPS - 1]);
     }
-    let mut sum = Cost::default();
-    let mut back = Vec::with_capacity(moves.len());
-    for (number, to) in moves {
-        let change = layout.weigh(*number, *to);
-        back.push((*number, layout.at[*number], change));
-        sum = sum.plus(change);
-        layout.put(*number, *to, change);
-    }
-    if worse(sum) {
-        for (number, from, change) in back.into_iter().rev() {
-            layout.put(number, from, Cost::default().minus(change));
+
+    #[test]
+    fn each_further_thousand_is_half_as_frequent() {
+        let mut dice = Dice(0);
+        let draws: Vec<i64> = (0..10_000).map(|_| seldom_many(&mut dice)).collect();
+        for (most, expected) in [(1000, 5000), (2000, 7500), (3000, 8750)] {
+            let below = draws.iter().filter(|draw| **draw < most).count() as i64;
+            assert!((below - expected).abs() < 200, "{below} below {most}");
         }
     }
-}
-
-/// A component and neighbours that are on the same cluster.
-fn group(model: &Model, layout: &Layout<'_>, first: usize, most: usize, dice: &mut Dice) -> Vec<usize> {
-    let mut group = vec![first];
-    let mut next = 0;
-    while let Some(number) = group.get(next).copied().filter(|_| group.len() < most) {
-        let pairs = &model.choosers[number].pairs;
-        let start = dice.roll(pairs.len());
-        for at in 0..pairs.len() {
-            let other = pairs[(start + at) % pairs.len()].other;
-            if group.len() < most && layout.at[other] == layout.at[first] && !group.contains(&other) {
-                group.push(other);
-            }
-        }
-        next += 1;
-    }
-    group
 }

@@ -8,7 +8,9 @@ impl Dice {
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % below.max(1) as u64) as usize
+        mixed ^= mixed >> 31;
+        // The high half of the product costs less than what a division leaves.
+        ((u128::from(mixed) * below.max(1) as u128) >> 64) as usize
     }
 
     pub(super) fn shuffle(&mut self, items: &mut [usize]) {

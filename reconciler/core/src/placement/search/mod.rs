@@ -18,6 +18,7 @@ mod clear;
 mod dice;
 mod exchange;
 mod group;
+mod layout;
 mod mend;
 mod model;
 mod neighbourhood;

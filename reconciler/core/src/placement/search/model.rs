@@ -7,15 +7,12 @@ use super::super::loads;
 use super::super::member::RESOURCES;
 use super::super::state::{NOWHERE, State};
 
-/// How many numbers all pairs may take together: some tens of MiB.
+/// How many numbers all pairs may take together, of which both ends have their own: some tens of MiB.
 const TABLE_MAX: usize = 4_000_000;
 
 /// How much it counts against a placement that two components are where they must not be, and as much as that a
 /// cluster has to hold twice its room.
-const BROKEN: i64 = 1000;
-
-/// How much any excess counts beside its size: a little too much is not possible either.
-const FULL: i64 = 300;
+pub(super) const BROKEN: i64 = 1000;
 
 /// Placements differ by what they add, and by how far they are from being possible.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,12 +24,12 @@ pub(super) struct Cost {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) choosers: Vec<Chooser>,
-    clusters: usize,
-    /// By pair: by cluster of the first and of the second. What is not allowed is the complement of what it adds.
-    tables: Vec<Vec<i64>>,
+    pub(super) clusters: usize,
+    /// By end of a pair: by its cluster and that of the other. What is not allowed is the complement of what it adds.
+    pub(super) tables: Vec<Vec<i64>>,
     /// By cluster, of each resource that anybody asks for.
-    room: Vec<[i64; RESOURCES]>,
-    asked: Vec<usize>,
+    pub(super) room: Vec<[i64; RESOURCES]>,
+    pub(super) asked: Vec<usize>,
 }
 
 /// A component that can choose.
@@ -40,10 +37,10 @@ pub(super) struct Model {
 pub(super) struct Chooser {
     pub(super) members: Vec<u32>,
     /// By cluster; only those of its members count.
-    own: Vec<i64>,
-    asks: [i64; RESOURCES],
+    pub(super) own: Vec<i64>,
+    pub(super) asks: [i64; RESOURCES],
     /// Where it takes no room, since its pods are there.
-    sits: Vec<usize>,
+    pub(super) sits: Vec<u32>,
     pub(super) pairs: Vec<Pair>,
 }
 
@@ -52,7 +49,8 @@ pub(super) struct Chooser {
 pub(super) struct Pair {
     pub(super) other: usize,
     table: usize,
-    first: bool,
+    /// What both ends know of counts at this one.
+    pub(super) first: bool,
 }
 
 impl Model {
@@ -96,27 +94,29 @@ impl Model {
         Some(model)
     }
 
-    fn tie(&mut self, ends: [usize; 2], adds: impl Fn(usize, usize) -> i64) {
-        let clusters = self.clusters;
-        let (table, all) = (self.tables.len(), 0..clusters);
-        self.tables.push(
-            all.flat_map(|here| (0..clusters).map(move |there| (here, there)))
-                .map(|(a, b)| adds(a, b))
-                .collect(),
-        );
-        for (end, first) in [(0, true), (1, false)] {
-            self.choosers[ends[end]].pairs.push(Pair { other: ends[1 - end], table, first });
+    pub(super) fn tie(&mut self, ends: [usize; 2], adds: impl Fn(usize, usize) -> i64) {
+        let all = 0..self.clusters;
+        let cells = || all.clone().flat_map(|here| all.clone().map(move |there| (here, there)));
+        let there_and_back: [Vec<i64>; 2] = [
+            cells().map(|(here, there)| adds(here, there)).collect(),
+            cells().map(|(here, there)| adds(there, here)).collect(),
+        ];
+        for (end, table) in there_and_back.into_iter().enumerate() {
+            let pair = Pair { other: ends[1 - end], table: self.tables.len(), first: end == 0 };
+            self.choosers[ends[end]].pairs.push(pair);
+            self.tables.push(table);
         }
     }
 
     /// What two of them add together.
     pub(super) fn pair(&self, pair: &Pair, here: u32, there: u32) -> Cost {
-        let (a, b) = if pair.first { (here, there) } else { (there, here) };
-        let adds = self.tables[pair.table][a as usize * self.clusters + b as usize];
-        match adds < 0 {
-            true => Cost { adds: !adds, breaks: BROKEN },
-            false => Cost { adds, breaks: 0 },
-        }
+        Cost::of(self.tables[pair.table][here as usize * self.clusters + there as usize])
+    }
+
+    /// The same by the cluster of the other.
+    pub(super) fn row(&self, pair: &Pair, here: u32) -> impl Iterator<Item = Cost> + '_ {
+        let row = &self.tables[pair.table][here as usize * self.clusters..][..self.clusters];
+        row.iter().map(|adds| Cost::of(*adds))
     }
 }
 
@@ -133,7 +133,7 @@ impl Chooser {
             members: candidates.into_iter().map(|(_, member)| member).collect(),
             own,
             asks: facts.total.map(|amount| amount as i64),
-            sits: loads::sits(facts).collect(),
+            sits: loads::sits(facts).map(|member| member as u32).collect(),
             pairs: Vec::new(),
         })
     }
@@ -145,133 +145,18 @@ impl Chooser {
     }
 }
 
-/// Where all of them are.
-#[derive(Debug)]
-pub(super) struct Layout<'m> {
-    model: &'m Model,
-    pub(super) at: Vec<u32>,
-    load: Vec<[i64; RESOURCES]>,
-    pub(super) cost: Cost,
-}
-
-impl<'m> Layout<'m> {
-    /// Each where it is told to be.
-    pub(super) fn new(model: &'m Model, at: Vec<u32>) -> Self {
-        let mut layout =
-            Self { model, load: vec![[0; RESOURCES]; model.clusters], cost: Cost::default(), at };
-        for (number, chooser) in model.choosers.iter().enumerate() {
-            let here = layout.at[number];
-            layout.cost.adds += chooser.own[here as usize];
-            for pair in chooser.pairs.iter().filter(|pair| pair.first) {
-                layout.cost = layout.cost.plus(model.pair(pair, here, layout.at[pair.other]));
-            }
-            layout.load(chooser, here, 1);
-        }
-        layout.cost.breaks += (0..model.clusters).map(|member| layout.excess(member as u32)).sum::<i64>();
-        layout
-    }
-
-    /// Whether it may choose that cluster.
-    pub(super) fn admits(&self, number: usize, to: u32) -> bool {
-        self.model.choosers[number].own[to as usize] < NOWHERE
-    }
-
-    /// What it would change to have one of them elsewhere.
-    pub(super) fn weigh(&mut self, number: usize, to: u32) -> Cost {
-        let (model, from) = (self.model, self.at[number]);
-        let chooser = &model.choosers[number];
-        if from == to {
-            return Cost::default();
-        }
-        let mut change = Cost { adds: chooser.own[to as usize] - chooser.own[from as usize], breaks: 0 };
-        for pair in &chooser.pairs {
-            let there = self.at[pair.other];
-            change = change.plus(model.pair(pair, to, there)).minus(model.pair(pair, from, there));
-        }
-        for (member, sign) in [(from, -1), (to, 1)] {
-            if !chooser.sits.contains(&(member as usize)) {
-                let before = self.excess(member);
-                self.load(chooser, member, sign);
-                change.breaks += self.excess(member) - before;
-                self.load(chooser, member, -sign);
-            }
-        }
-        change
-    }
-
-    pub(super) fn put(&mut self, number: usize, to: u32, change: Cost) {
-        let chooser = &self.model.choosers[number];
-        let from = std::mem::replace(&mut self.at[number], to);
-        self.load(chooser, from, -1);
-        self.load(chooser, to, 1);
-        self.cost = self.cost.plus(change);
-    }
-
-    fn load(&mut self, chooser: &Chooser, member: u32, sign: i64) {
-        if !chooser.sits.contains(&(member as usize)) {
-            let load = &mut self.load[member as usize];
-            self.model.asked.iter().for_each(|i| load[*i] += sign * chooser.asks[*i]);
-        }
-    }
-
-    /// By how much a cluster is above its room.
-    fn excess(&self, member: u32) -> i64 {
-        let (load, room) = (&self.load[member as usize], &self.model.room[member as usize]);
-        let over = |i: &usize| match load[*i] - room[*i] {
-            over if over > 0 => (over as i128 * BROKEN as i128 / room[*i].max(1) as i128) as i64 + FULL,
-            _ => 0,
-        };
-        self.model.asked.iter().map(over).sum()
-    }
-}
-
 impl Cost {
+    /// What is not allowed is the complement of what it adds.
+    fn of(adds: i64) -> Self {
+        let broken = adds >> 63;
+        Self { adds: adds ^ broken, breaks: broken & BROKEN }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self { adds: self.adds + other.adds, breaks: self.breaks + other.breaks }
     }
 
     pub(super) fn minus(self, other: Self) -> Self {
         Self { adds: self.adds - other.adds, breaks: self.breaks - other.breaks }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::dice::Dice;
-    use super::*;
-
-    /// Five components in a ring on three clusters, where the neighbours of the first must not be with it.
-    fn ring() -> Model {
-        let chooser = |number: usize| Chooser {
-            members: vec![0, 1, 2],
-            own: vec![10, 20 + number as i64, 30],
-            asks: std::array::from_fn(|i| if i < 2 { 3 + number as i64 } else { 0 }),
-            sits: if number == 1 { vec![2] } else { Vec::new() },
-            pairs: Vec::new(),
-        };
-        let room = vec![[9; RESOURCES]; 3];
-        let choosers = (0..5).map(chooser).collect();
-        let mut model = Model { choosers, clusters: 3, tables: Vec::new(), room, asked: vec![0, 1] };
-        for first in 0..5 {
-            model.tie([first, (first + 1) % 5], |here, there| match here == there {
-                true if first == 0 => !7,
-                true => 0,
-                false => 5 + (here * 3 + there) as i64,
-            });
-        }
-        model
-    }
-
-    #[test]
-    fn what_changes_weigh_is_what_they_make_of_the_cost() {
-        let (model, mut dice) = (ring(), Dice(1));
-        let mut layout = Layout::new(&model, vec![0; 5]);
-        assert!(layout.cost.breaks > 0);
-        for _ in 0..200 {
-            let (number, to) = (dice.roll(5), dice.roll(3) as u32);
-            let change = layout.weigh(number, to);
-            layout.put(number, to, change);
-            assert_eq!(layout.cost, Layout::new(&model, layout.at.clone()).cost);
-        }
     }
 }

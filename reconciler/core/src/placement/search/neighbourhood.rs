@@ -27,12 +27,14 @@ const PATIENCE_EACH: usize = 48;
 /// In a plan of so many components a step may also be a worse one for a while, which leads out of a dead end.
 const WANDERS_MAX: usize = 512;
 
-/// In a whole plan of so many components all are annealed together at first, again and again with other numbers.
+/// In a whole plan of so many components all are annealed together at first, again and again with other numbers, in more
+/// steps for each the more others there are.
 const FEW_MAX: usize = 64;
+const STEPS_FOR_OTHERS: usize = 100;
 const ANNEALED: u64 = 3;
-/// In one of so many only once, and in no more steps than the few take at the most.
+/// In one of so many only once, in so many steps together.
 const ANNEALED_MAX: usize = 512;
-const STEPS_MAX: usize = FEW_MAX * ANNEALED as usize * anneal::STEPS_EACH;
+const STEPS_OF_MANY: usize = 2_000_000;
 pub(super) const THOROUGH: usize = 64;
 
 /// What part of what a component adds such a step may cost at first.
@@ -72,8 +74,8 @@ pub(super) fn explore(state: &mut State<'_>, items: &[usize], effort: Effort) ->
     let mut better = false;
     let (seeds, steps_each) = match free.len() {
         _ if effort < THOROUGH => (0, 0),
-        0..=FEW_MAX => (ANNEALED, anneal::STEPS_EACH),
-        many @ 0..=ANNEALED_MAX => (1, STEPS_MAX / many),
+        few @ 0..=FEW_MAX => (ANNEALED, anneal::STEPS_EACH.max(STEPS_FOR_OTHERS * few)),
+        many @ 0..=ANNEALED_MAX => (1, STEPS_OF_MANY / many),
         _ => (0, 0),
     };
     for seed in 0..seeds {
