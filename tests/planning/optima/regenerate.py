@@ -2,8 +2,9 @@
 """Draws instances and solves them to the optimum with HiGHS: `pip install highspy`, then `regenerate.py`.
 
 `regenerate.py --prove` gives those in `found`, where the search for bad cases puts what it finds, their optima;
-`regenerate.py --large` draws those in `large` and solves them as far as half an hour allows: what is best then is what
-is known, until a long run of the planner knows better (`QONNECT_LONG_RUN=1`, see `tests/planning/optima.rs`);
+`regenerate.py --large` draws those in `large` that are missing, `regenerate.py --large 60x20` what is named, and solves
+them as far as a quarter of an hour allows: what is best then is what is known, until a long run of the planner knows
+better (`QONNECT_LONG_RUN=1`, see `tests/planning/optima.rs`), which is the first to know where HiGHS comes by nothing;
 `regenerate.py --again` solves all small ones once more, after the objective function has changed.
 
 It shares no code with the planner: the values are computed anew from the documented objective function, so that
@@ -26,8 +27,8 @@ WORK_MS, TRAFFIC_BITS, COMMUNICATION, MOVE = 250.0, 25e6, 0.05, 0.05
 OVERLAP_HOURS, HORIZON_HOURS = 60 / 3600, 24.0
 EGRESS_PRICE, EGRESS_ENERGY = 0.02, 0.001
 GB_PER_HOUR_OF_A_BIT_PER_SECOND = 3600 / 8 / 1e9
-SECONDS_MAX, SECONDS_LARGE_MAX = 900.0, 1800.0
-LARGE = [(60, 20), (120, 20), (200, 40)]
+SECONDS_MAX = 900.0
+LARGE = [(60, 20), (120, 20), (200, 40), (300, 50)]
 
 
 def draw(seed):
@@ -167,11 +168,11 @@ def communication(instance, app, call, caller, callee):
     return sum_
 
 
-def solve(instance, seconds=SECONDS_MAX):
+def solve(instance):
     """The best plan that is found in time, in millionths, or `None`; and whether it is proved to be the optimum."""
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("time_limit", seconds)
+    solver.setOptionValue("time_limit", SECONDS_MAX)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("threads", 1)
     clusters = range(len(instance["clusters"]))
@@ -227,15 +228,18 @@ def main():
         found, seed = found + prove(instance, HERE / f"{found:02}.json"), seed + 1
 
 
-def large():
+def large(names):
     for seed, (components, clusters) in enumerate(LARGE):
-        instance, path = drawn(seed, clusters, components), HERE / "large" / f"{components}x{clusters}.json"
-        best, proved = solve(instance, SECONDS_LARGE_MAX)
+        path = HERE / "large" / f"{components}x{clusters}.json"
+        if path.stem not in names and (names or path.exists()):
+            continue
+        instance = drawn(seed, clusters, components)
+        best, proved = solve(instance)
         print(path.name, best, proved, file=sys.stderr, flush=True)
         # What a long run of the planner came by stays known.
         known = json.loads(path.read_text()).get("known") if path.exists() else None
-        least = min(value for value in (best, known) if value is not None)
-        write({**instance, "optimum" if proved else "known": least}, path)
+        values = [value for value in (best, known) if value is not None]
+        write({**({"optimum" if proved else "known": min(values)} if values else {}), **instance}, path)
 
 
 def again(paths, all_of_them):
@@ -263,8 +267,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--prove"]:
             again(HERE.glob("found/*.json"), False)
-        case ["--large"]:
-            large()
+        case ["--large", *names]:
+            large(names)
         case ["--again"]:
             again([*HERE.glob("*.json"), *HERE.glob("found/*.json")], True)
         case _:
