@@ -107,6 +107,21 @@ fn what_is_in_the_way_of_a_reserve_goes_where_it_is_not() {
 }
 
 #[test]
+fn what_goes_together_leaves_a_reserve_together_or_not_at_all() {
+    let together = lacking("cluster", "", "batch/u1: b, batch/u2: b").replacen(
+        "{name: u1, manifests: [w]",
+        "{name: u1, manifests: [w], colocate: [u2]",
+        1,
+    );
+    assert_eq!(places(&decide(&together)), ["batch/u1: b", "batch/u2: b", "shop/web: a"], "a takes but one");
+    let plan = together.replacen("cpu: 8", "cpu: 12", 1);
+    assert_eq!(places(&decide(&plan)), ["batch/u1: a", "batch/u2: a", "shop/web: a"]);
+    let (revision, snapshot) = world(&plan);
+    let mut planner = Planner::new(&revision, &snapshot);
+    assert_eq!(Vec::from_iter(&planner.plan().applications["batch"].forced), ["u1", "u2"]);
+}
+
+#[test]
 fn who_is_on_its_way_out_of_a_reserve_counts_as_gone() {
     for runs in ["batch/u1: a <- b, batch/u2: c", "batch/u1: a, batch/u2: c"] {
         let plan = decide(&lacking("cluster", "", runs));

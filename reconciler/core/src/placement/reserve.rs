@@ -152,6 +152,13 @@ impl Reserve {
         each.collect()
     }
 
+    /// Whether nothing is missing by now that was not, nor more of it.
+    pub(super) fn lacks_no_more_than(&self, before: &[Lack]) -> bool {
+        let same = |a: &Lack, b: &Lack| (a.pool, a.part, a.resource) == (b.pool, b.part, b.resource);
+        let known = |lack: &Lack| before.iter().find(|known| same(lack, known)).map_or(0, Lack::amount);
+        self.lacks().iter().all(|lack| lack.amount() <= known(lack))
+    }
+
     /// What is missing of something by now.
     pub(super) fn left(&self, lack: &Lack) -> Lack {
         self.pools[lack.pool].lack(lack.pool, lack.part, lack.resource)

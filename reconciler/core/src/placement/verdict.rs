@@ -38,10 +38,12 @@ impl State<'_> {
 
     /// Whether a possible cluster can take the component now, all else staying where it is.
     pub(super) fn can(&mut self, item: usize, member: usize) -> bool {
-        self.conflict(item, member).is_none()
-            && self.within_limit(item, member)
-            && self.fits(item, member)
-            && self.spares(item, member)
+        self.may(item, member) && self.spares(item, member)
+    }
+
+    /// The same, whatever room is left for what may die.
+    pub(super) fn may(&mut self, item: usize, member: usize) -> bool {
+        self.conflict(item, member).is_none() && self.within_limit(item, member) && self.fits(item, member)
     }
 
     /// Whether enough stays free for what may die.

@@ -24,7 +24,7 @@ pub(super) fn settle(state: &mut State<'_>, item: usize) -> bool {
 }
 
 /// The clusters that each of them could choose, none of them having a place, with what they add together.
-fn common(state: &State<'_>, group: &[usize]) -> Vec<(i64, u32)> {
+pub(super) fn common(state: &State<'_>, group: &[usize]) -> Vec<(i64, u32)> {
     let Some((first, rest)) = group.split_first() else { return Vec::new() };
     let field = state.field(*first, None, true);
     let mut found = state.candidates(*first, &field, NOWHERE, false);
