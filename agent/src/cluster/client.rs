@@ -25,7 +25,7 @@ use super::{Error, connection};
 /// One call; a server that is slower than this is as good as away.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A watch that has not even ended ([`super::watch`]) hangs on a connection that is dead.
-const SILENCE_MAX: Duration = Duration::from_secs(90);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the server may take to serve a kind after its definition was applied.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(15);

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::client::Cluster;
+use super::client::{Cluster, SILENCE_MAX};
 use super::kinds::Served;
 use super::problem;
 use crate::backoff::Backoff;
@@ -25,6 +25,8 @@ const PAGE: u32 = 50;
 /// After so long the server ends a watch, and the next one goes on where it ended. Bookmarks would tell as well that
 /// all is quiet, but not every server sends them in time.
 const WATCH_SECS: u32 = 75;
+const _: () =
+    assert!((WATCH_SECS as u64) < SILENCE_MAX.as_secs(), "each quiet watch would pass for a dead one");
 /// How often to look whether a kind is served by now.
 const UNSERVED: Duration = Duration::from_secs(30);
 
