@@ -3,7 +3,7 @@
 use crate::sources::{self, none};
 
 /// A library and the only sources of the programs that may name it.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("aws_lc_rs", &["reconciler/src/api/deliveries.rs"]),
     ("git2", &["reconciler/git/src/"]),
     ("notify", &["reconciler/src/lead/watch.rs"]),
@@ -16,6 +16,7 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("webpki", &["reconciler/src/tls/names.rs"]),
     ("prometheus_client", &["reconciler/src/api/metrics.rs", "agent/src/metrics.rs"]),
     ("kube", &["agent/src/cluster/"]),
+    ("hyper_timeout", &["agent/src/cluster/connection.rs"]),
     ("serde_yaml", &["schema/src/yaml.rs", "schema/src/yaml/"]),
     ("jsonschema", &["schema/src/validate.rs", "schema/src/validate/"]),
     ("annotate_snippets", &["reconciler/src/cli/", "schema/src/"]),
