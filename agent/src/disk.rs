@@ -1,4 +1,4 @@
-//! What outlives a restart: a whole copy of the last release, and the mark below which nothing is accepted.
+//! What outlives a restart: whole copies of the last two releases, and the mark below which nothing is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -41,6 +41,10 @@ impl Disk {
         self.folder.join("release.json")
     }
 
+    fn copy_before_path(&self) -> PathBuf {
+        self.folder.join("release-before.json")
+    }
+
     fn mark_path(&self) -> PathBuf {
         self.folder.join("mark.json")
     }
@@ -55,12 +59,20 @@ impl Disk {
         read(&self.copy_path())
     }
 
+    /// The release before that one; `None` also where the disk cannot keep two.
+    pub(crate) fn copy_before(&self) -> Result<Option<ReleaseFolder>, Error> {
+        read(&self.copy_before_path())
+    }
+
     /// Before a release is carried out: from now on nothing older is accepted.
     pub(crate) fn save_mark(&self, mark: &Mark) -> Result<(), Error> {
         write(&self.mark_path(), mark)
     }
 
+    /// The copy of before stays beside the new one, where the file system knows hard links.
     pub(crate) fn save_copy(&self, copy: &ReleaseFolder) -> Result<(), Error> {
+        fs::remove_file(self.copy_before_path()).ok();
+        fs::hard_link(self.copy_path(), self.copy_before_path()).ok();
         write(&self.copy_path(), copy)
     }
 }
@@ -102,8 +114,12 @@ mod tests {
         let mark = Mark { generation: 4, ..Mark::default() };
         disk.save_mark(&mark).unwrap();
         disk.save_copy(&kept).unwrap();
-        assert_eq!(disk.copy().unwrap(), Some(kept));
+        assert_eq!(disk.copy().unwrap(), Some(kept.clone()));
+        assert_eq!(disk.copy_before().unwrap(), None);
         assert_eq!(disk.mark().unwrap(), mark);
+        let newer = ReleaseFolder { commit: "def".into(), ..kept.clone() };
+        disk.save_copy(&newer).unwrap();
+        assert_eq!((disk.copy().unwrap(), disk.copy_before().unwrap()), (Some(newer), Some(kept)));
         fs::write(disk.copy_path(), b"{\"commit\":").unwrap();
         assert_eq!(disk.copy().unwrap(), None);
         assert_eq!(disk.mark().unwrap(), mark, "the mark holds without the copy");

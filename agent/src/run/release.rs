@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use qonnect_agent_core::release::{Verified, verify};
-use qonnect_schema::api::EventSeverity;
+use qonnect_schema::api::{EventSeverity, ReleaseFolder};
 use qonnect_schema::documents::release::Mark;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -17,15 +17,28 @@ impl Agent {
     /// Goes on with the copy on the disk: neither git nor a lead is needed for that.
     pub(super) fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
         self.held = held;
+        if let Some(before) = self.disk.copy_before().context("the copy of the release before the last")? {
+            self.remember(&before);
+        }
         if let Some(copy) = self.disk.copy().context("the copy of the last release")? {
             match verify(&copy.tree(), &self.config.cluster, &self.held, &[]) {
                 Ok(release) => self.adopt(release, copy.commit),
-                Err(refusal) => warn!(%refusal, "the copy on the disk is not used"),
+                Err(refusal) => {
+                    warn!(%refusal, "the copy on the disk is not used");
+                    self.remember(&copy);
+                }
             }
         }
         self.follow();
         self.unlisted = self.watches.keys().map(|(_, kind)| kind.clone()).collect();
         Ok(())
+    }
+
+    /// Whatever became of it: what it holds was ours.
+    fn remember(&self, older: &ReleaseFolder) {
+        if let Ok(older) = verify(&older.tree(), &self.config.cluster, &Mark::default(), &[]) {
+            self.shared.state().remember(older);
+        }
     }
 
     pub(super) fn fetch(&mut self, commit: Option<String>) {

@@ -160,6 +160,14 @@ impl State {
         self.release.as_ref().map(Verified::mark).unwrap_or_default()
     }
 
+    /// What an older release held is ours, also where somebody else holds it now and nobody wrote down what was
+    /// applied.
+    pub fn remember(&mut self, older: Verified) {
+        for object in older.objects {
+            self.previous.insert(object.id, object.body);
+        }
+    }
+
     /// The newest release replaces the one before, whatever became of it. Old failures do not delay it.
     pub fn adopt(&mut self, release: Verified) {
         let release = self.within_leases(release);
@@ -167,9 +175,7 @@ impl State {
         let changed = changed.map(|object| object.owner.clone()).collect();
         self.dependencies = Dependencies::of(&release, &self.dependencies, &changed);
         if let Some(old) = self.release.take() {
-            for object in old.objects {
-                self.previous.insert(object.id, object.body);
-            }
+            self.remember(old);
         }
         self.wanted =
             release.objects.iter().enumerate().map(|(at, object)| (object.id.clone(), at)).collect();

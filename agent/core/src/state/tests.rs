@@ -101,6 +101,22 @@ fn after_a_restart_only_what_differs_is_applied_again() {
 }
 
 #[test]
+fn after_a_restart_what_a_release_of_before_held_is_still_ours() {
+    let mut state = State::default();
+    let (old, new) = (config("web", "a", "1"), config("web", "a", "2"));
+    state.remember(release(1, vec![old.clone(), config("web", "gone", "1")], &[]));
+    state.adopt(release(2, vec![new.clone(), config("web", "b", "2")], &[]));
+    let stages = state.to_apply(0);
+    let previous: Vec<_> = stages
+        .iter()
+        .flatten()
+        .map(|apply| (apply.desired.id.name.as_str(), apply.previous.clone()))
+        .collect();
+    assert_eq!(previous, [("a", Some(old.body)), ("b", None)]);
+    assert!(!state.previous.contains_key(&config("web", "gone", "1").id));
+}
+
+#[test]
 fn drift_is_repaired_at_once_and_ever_more_slowly_where_somebody_insists() {
     let mut state = State::default();
     let object = config("web", "a", "1");
