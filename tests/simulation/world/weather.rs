@@ -18,8 +18,16 @@ const MOVE_PRICE: f64 = 0.05;
 /// By how much a price trembles: a component adds less than that.
 const TREMBLES: f64 = 0.4;
 
-/// Another lead leads after one of so many commits that leave something on its way.
+/// Another lead leads after one of so many commits that leave something on its way, and after each until it has met
+/// every phase: some are short, and few commits show them.
 const CHANGES_ONCE_IN: u32 = 8;
+
+/// What it is to meet when another lead leads while something is in a phase.
+const TAKEOVERS: [(MovePhase, Fault); 3] = [
+    (MovePhase::Placing, Fault::LeaderChangedWhilePlacing),
+    (MovePhase::Repointing, Fault::LeaderChangedWhileRepointing),
+    (MovePhase::Leaving, Fault::LeaderChangedWhileLeaving),
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Season {
@@ -194,8 +202,11 @@ impl World {
     /// After a commit that leaves something on its way: sometimes another lead leads from here on.
     pub(super) fn leaders_change(&mut self) {
         let Some(tip) = self.git.tip.clone().filter(|_| self.setting.pace.rests) else { return };
-        let moving = !self.git.moving(&tip).is_empty();
-        if moving && self.phase == Phase::Faults && self.rng.u32(0..CHANGES_ONCE_IN) == 0 {
+        let phases = self.git.moving(&tip);
+        let is_new =
+            |(phase, fault): &(MovePhase, Fault)| phases.contains(phase) && !self.faults.contains_key(fault);
+        let due = TAKEOVERS.iter().any(is_new) || self.rng.u32(0..CHANGES_ONCE_IN) == 0;
+        if !phases.is_empty() && self.phase == Phase::Faults && due {
             let soon = self.rng.u64(10..4_000);
             self.after(soon, Call::ReplaceLeader);
         }
@@ -205,11 +216,7 @@ impl World {
     pub(super) fn count_takeover(&mut self) {
         let Some(tip) = self.git.tip.clone().filter(|_| self.setting.pace.rests) else { return };
         let phases = self.git.moving(&tip);
-        for (phase, fault) in [
-            (MovePhase::Placing, Fault::LeaderChangedWhilePlacing),
-            (MovePhase::Repointing, Fault::LeaderChangedWhileRepointing),
-            (MovePhase::Leaving, Fault::LeaderChangedWhileLeaving),
-        ] {
+        for (phase, fault) in TAKEOVERS {
             if phases.contains(&phase) {
                 self.met(fault);
             }
