@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use qonnect_schema::api::Registration;
 use qonnect_tests::folder;
-use qonnect_tests::leads::{Leads, PATIENCE, free_ports};
+use qonnect_tests::leads::{Leads, PATIENCE};
+use qonnect_tests::ports::free_ports;
 use qonnect_tests::process::Process;
 use qonnect_tests::wait::wait_for;
 use reqwest::{Client, Response};

@@ -1,7 +1,7 @@
 //! A group of leads as real processes, in front of a Git server that people push to.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::folder;
 use crate::git::{Checkout, GitHost, HistoryEntry};
 use crate::network::Network;
+use crate::ports::free_ports;
 use crate::process::{Process, run_command};
 use crate::programs;
 use crate::proxy::Proxy;
@@ -395,11 +396,4 @@ impl Leads {
 
 fn text(value: &Value) -> String {
     value.as_str().expect("it was written as a string").to_owned()
-}
-
-/// Free a moment ago, each another: leads must know each other's before they listen.
-pub fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
 }

@@ -24,6 +24,7 @@ pub mod programs;
 pub mod proxy;
 
 pub mod folder;
+pub mod ports;
 pub mod process;
 pub mod simulated;
 pub mod wait;

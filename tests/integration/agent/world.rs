@@ -14,6 +14,7 @@ use qonnect_schema::documents::release::{ReleaseSpec, ReleasedApplication, Remov
 use qonnect_schema::documents::snapshot::{ComponentStatus, Health};
 use qonnect_schema::{Epoch, Release, layout, yaml};
 use qonnect_tests::control_plane::ControlPlane;
+use qonnect_tests::ports::free_port;
 use qonnect_tests::process::{Process, run_command};
 use qonnect_tests::wait::wait_for;
 use qonnect_tests::{folder, programs};
@@ -53,11 +54,12 @@ impl World {
         let repositories = folder.join("repositories");
         std::fs::create_dir_all(&repositories).unwrap();
         git_server::create(&repositories, "fleet.git").await.unwrap();
-        let server = GitServer::start(&repositories, ([127, 0, 0, 1], 0).into(), |_| {}).await.unwrap();
+        let server =
+            GitServer::start(&repositories, ([127, 0, 0, 1], free_port()).into(), |_| {}).await.unwrap();
         let (url, address) = (server.url("fleet.git"), server.addr);
         git(&folder, &["init", "--quiet", "--initial-branch=deploy", "work"]);
         git(&folder.join("work"), &["remote", "add", "origin", &url]);
-        let lead = Lead::start(([127, 0, 0, 1], 0).into()).await;
+        let lead = Lead::start(([127, 0, 0, 1], free_port()).into()).await;
         let config = json!({
             "cluster": CLUSTER,
             "data": "data",

@@ -1,6 +1,5 @@
 //! Real servers of git, each with one empty repository that everybody may write to.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use qonnect::git_server::GitServer;
 use qonnect_git::{Credentials, Mirror, Remote};
 use qonnect_tests::folder;
+use qonnect_tests::ports::free_port;
 use qonnect_tests::process::{Process, run_command};
 
 /// Ample for a busy machine, and still an end.
@@ -199,11 +199,6 @@ pub(super) fn ssh() -> Server {
     let credentials = Credentials::SshKey { key: at("client"), known_hosts: at("known_hosts") };
     server.remote = Remote::new(url, credentials);
     server
-}
-
-/// A port that was free a moment ago: these programs cannot say which one they took.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn listening(mut process: Process, port: u16) -> Process {

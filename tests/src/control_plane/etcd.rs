@@ -1,11 +1,11 @@
 //! One etcd for all control planes of a test process: each keeps its keys below a prefix of its own.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
 use super::assets::Assets;
 use crate::folder;
+use crate::ports::free_port;
 use crate::process::Process;
 
 struct Etcd {
@@ -35,10 +35,4 @@ fn start(assets: &Assets) -> Etcd {
         .arg("--log-level=warn");
     let process = Process::start("etcd", command, &folder.join("etcd.log")).expect("etcd starts");
     Etcd { url, _process: process }
-}
-
-/// A port of loopback that nobody held a moment ago.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }

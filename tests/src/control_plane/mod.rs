@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
 use crate::folder;
+use crate::ports::free_port;
 use crate::process::{Process, run};
 use crate::wait::wait_for;
 
@@ -51,7 +52,7 @@ impl ControlPlane {
         let assets = Assets::find().unwrap_or_else(|missing| panic!("{missing}"));
         let folder = folder::fresh(name);
         write_identities(&folder);
-        let port = etcd::free_port();
+        let port = free_port();
         let mut plane =
             Self { name: name.into(), assets, folder, port, processes: Vec::new(), with_controllers };
         plane.resume().await;
