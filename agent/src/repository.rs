@@ -1,6 +1,7 @@
 //! Releases of the deploy branch: one thread that fetches, verifies and keeps, for git blocks.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use qonnect_agent_core::release::{Desired, Refusal, Verified, verify};
@@ -10,7 +11,7 @@ use qonnect_schema::api::ReleaseFolder;
 use qonnect_schema::documents::release::Mark;
 use qonnect_schema::layout;
 use qonnect_schema::tree::Tree;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::warn;
 
 use crate::disk::{self, Disk};
@@ -93,27 +94,46 @@ enum Wanted {
 #[derive(Clone)]
 pub(crate) struct Repository {
     requests: mpsc::Sender<Request>,
+    kept: Kept,
 }
 
+/// The release that lies on the disk; locked while the next one is written there.
+type Kept = Arc<Mutex<Option<Mark>>>;
+
 impl Repository {
-    /// `kept`: the release that lies on the disk already.
-    pub(crate) fn start(source: Source, disk: Disk, kept: Option<Mark>) -> io::Result<Self> {
+    pub(crate) fn start(source: Source, disk: Disk) -> io::Result<Self> {
         let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        let kept = Kept::default();
+        let mut reader = Reader { source, disk, mirror: None, kept: kept.clone(), before: Vec::new() };
         let work = move || {
-            let mut reader = Reader { source, disk, mirror: None, kept, before: Vec::new() };
             while let Some(request) = inbox.blocking_recv() {
                 let (result, copy) = match reader.read(request.wanted, &request.held) {
                     Ok((fetched, copy)) => (Ok(fetched), copy),
                     Err(error) => (Err(error), None),
                 };
+                let mut kept = reader.kept.blocking_lock();
                 // Whoever asked may have given up.
                 drop(request.answer.send(result));
-                // While the cluster is at work: nobody waits for the copy.
-                reader.keep(copy);
+                // While the cluster is at work.
+                if let Some((mark, copy)) = copy
+                    && keep(&reader.disk, &copy)
+                {
+                    *kept = Some(mark);
+                }
             }
         };
         std::thread::Builder::new().name("git".into()).spawn(work)?;
-        Ok(Self { requests })
+        Ok(Self { requests, kept })
+    }
+
+    /// This release was found on the disk.
+    pub(crate) async fn found(&self, release: Mark) {
+        *self.kept.lock().await = Some(release);
+    }
+
+    /// Waits until the release that was fetched last lies on the disk, if the disk takes it.
+    pub(crate) async fn kept(&self) {
+        drop(self.kept.lock().await);
     }
 
     /// Fetches the release that replaces `held`.
@@ -133,21 +153,22 @@ impl Repository {
     }
 }
 
-/// A release that goes on the disk.
-type Kept = (Mark, ReleaseFolder);
-
 struct Reader {
     source: Source,
     disk: Disk,
     mirror: Option<Mirror>,
-    kept: Option<Mark>,
+    kept: Kept,
     /// The objects of the release that was fetched last; their bodies are shared with the rest of the agent.
     before: Vec<Desired>,
 }
 
 impl Reader {
-    /// The release, and the copy of it where that is not on the disk yet.
-    fn read(&mut self, wanted: Wanted, held: &Mark) -> Result<(Fetched, Option<Kept>), Error> {
+    /// The release, and its mark and a copy where that is not on the disk yet.
+    fn read(
+        &mut self,
+        wanted: Wanted,
+        held: &Mark,
+    ) -> Result<(Fetched, Option<(Mark, ReleaseFolder)>), Error> {
         let (commit, tree) = match wanted {
             Wanted::Fetched(commit) => self.fetch(commit.as_deref())?,
             Wanted::HandedOn(folder) => (folder.commit.clone(), folder.tree()),
@@ -161,8 +182,8 @@ impl Reader {
         if mark != *held {
             self.disk.save_mark(&mark)?;
         }
-        let folder =
-            if self.kept.as_ref() == Some(&mark) { None } else { ReleaseFolder::new(&commit, &tree) };
+        let is_kept = self.kept.blocking_lock().as_ref() == Some(&mark);
+        let folder = if is_kept { None } else { ReleaseFolder::new(&commit, &tree) };
         Ok((Fetched { commit, release }, folder.map(|folder| (mark, folder))))
     }
 
@@ -181,17 +202,13 @@ impl Reader {
         let tree = mirror.tree(&commit, &layout::cluster_folder(cluster), &LIMITS)?;
         Ok((commit, tree))
     }
+}
 
-    fn keep(&mut self, copy: Option<Kept>) {
-        let Some((mark, copy)) = copy else { return };
-        match self.disk.save_copy(&copy) {
-            Ok(()) => self.kept = Some(mark),
-            Err(error) => {
-                warn!(
-                    error = disk::text(&error),
-                    "the release is not kept; without git a restart would not find it"
-                );
-            }
-        }
+fn keep(disk: &Disk, copy: &ReleaseFolder) -> bool {
+    let saved = disk.save_copy(copy);
+    if let Err(error) = &saved {
+        let error = disk::text(error);
+        warn!(error, "the release is not kept; without git a restart would not find it");
     }
+    saved.is_ok()
 }

@@ -74,7 +74,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         let (cluster, state, remembered) = connect(&config, &uplink, &probes).await;
         let shared = Shared::new(state, metrics);
         let mut agent = Agent::new(config, disk, uplink, cluster, shared, incarnation, probes)?;
-        agent.restore(mark.stricter(remembered))?;
+        agent.restore(mark.stricter(remembered)).await?;
         let ended = agent.serve(hints).await;
         line.abort();
         ended
@@ -159,9 +159,8 @@ impl Agent {
             signers: config.repository.signers.clone(),
             cluster: config.cluster.clone(),
         };
-        let kept = disk.copy().ok().flatten().and_then(|_| disk.mark().ok());
         let (owned, owned_inbox) = mpsc::channel(SEEN_MAX);
-        let repository = Repository::start(source, disk.clone(), kept);
+        let repository = Repository::start(source, disk.clone());
         Ok(Self {
             repository: repository.context("the system starts no thread for the repository")?,
             config,
@@ -288,7 +287,14 @@ impl Agent {
         let ready = self.unlisted.is_empty() && self.knows_leases();
         if self.syncing.is_none() && ready && self.sync_at.is_some_and(|at| now >= at) {
             self.sync_at = None;
-            self.syncing = Some(Box::pin(pass(self.shared.clone(), self.cluster.clone(), self.done.clone())));
+            let (shared, cluster) = (self.shared.clone(), self.cluster.clone());
+            let (repository, done) = (self.repository.clone(), self.done.clone());
+            let in_place = async move {
+                // A report tells of nothing that a restart would not find.
+                repository.kept().await;
+                done.notify_one();
+            };
+            self.syncing = Some(Box::pin(pass(shared, cluster, in_place)));
         }
     }
 

@@ -8,7 +8,6 @@ use std::time::Instant;
 use futures::{StreamExt, stream};
 use qonnect_agent_core::inventory::SHARDS;
 use qonnect_agent_core::state::{Apply, Deleted, Deletion, Problem, State};
-use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::cluster::{Cluster, Outcome};
@@ -71,8 +70,12 @@ fn hash(data: &BTreeMap<String, String>) -> u64 {
 
 /// Does what is due. It may be dropped at any await: what it has done so far is known, and the next pass goes on.
 ///
-/// `done` is told when the cluster holds what it should, before that is written down.
-pub(crate) async fn pass(shared: Shared, cluster: Arc<Cluster>, done: Arc<Notify>) -> Result<(), Problem> {
+/// `in_place` is awaited when the cluster holds what it should, before that is written down.
+pub(crate) async fn pass(
+    shared: Shared,
+    cluster: Arc<Cluster>,
+    in_place: impl Future<Output = ()>,
+) -> Result<(), Problem> {
     let stages = {
         let mut state = shared.state();
         let stages = state.to_apply(shared.now());
@@ -88,7 +91,7 @@ pub(crate) async fn pass(shared: Shared, cluster: Arc<Cluster>, done: Arc<Notify
         apply_stage(&shared, &cluster, stage).await;
     }
     let deleted = delete(&shared, &cluster).await;
-    done.notify_one();
+    in_place.await;
     if objects + deleted > 0 {
         let release = shared.state().release().map_or(0, |release| release.spec.generation);
         info!(generation = release, applied = objects, deleted, "synced");

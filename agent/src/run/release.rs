@@ -15,19 +15,26 @@ use crate::repository::{self, Fetched};
 
 impl Agent {
     /// Goes on with the copy on the disk: neither git nor a lead is needed for that.
-    pub(super) fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
+    pub(super) async fn restore(&mut self, held: Mark) -> anyhow::Result<()> {
         self.held = held;
         if let Some(before) = self.disk.copy_before().context("the copy of the release before the last")? {
             self.remember(&before);
         }
         if let Some(copy) = self.disk.copy().context("the copy of the last release")? {
             match verify(&copy.tree(), &self.config.cluster, &self.held, &[]) {
-                Ok(release) => self.adopt(release, copy.commit),
+                Ok(release) => {
+                    self.repository.found(release.mark()).await;
+                    self.adopt(release, copy.commit);
+                }
                 Err(refusal) => {
                     warn!(%refusal, "the copy on the disk is not used");
                     self.remember(&copy);
                 }
             }
+        }
+        if self.shared.state().release().is_none() {
+            // Whatever the mark says: a lead is to name it again.
+            self.uplink.saw(Mark::default());
         }
         self.follow();
         self.unlisted = self.watches.keys().map(|(_, kind)| kind.clone()).collect();

@@ -278,4 +278,16 @@ async fn an_agent_restarts_without_git_and_leads_from_its_own_copy() {
     let generation = world.publish(&release);
     world.applied(generation).await;
     assert_eq!(world.get(CONFIG_MAP, "c").await.unwrap()["data"]["key"], "2");
+
+    // A machine that died before the newest release was on its disk has it there again once git has brought it.
+    world.stop_agent();
+    world.back_to_the_copy_before();
+    world.start_agent();
+    world.until("the newest release is on the disk", async || world.copy().contains(&world.tip())).await;
+    world.stop_agent();
+    world.cut_off();
+    merge(&world, CONFIG_MAP, "c", json!({"data": {"key": "meddled"}})).await;
+    world.start_agent();
+    let value = async || world.get(CONFIG_MAP, "c").await.map(|map| map["data"]["key"].clone());
+    world.until("the drift is repaired", async || value().await == Some("2".into())).await;
 }

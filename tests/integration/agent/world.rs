@@ -108,6 +108,21 @@ impl World {
         self.agent = Some(Process::start("agent", command, &self.folder.join("agent.log")).unwrap());
     }
 
+    /// The release that lies on the agent's disk.
+    pub(super) fn copy(&self) -> String {
+        std::fs::read_to_string(self.folder.join("data/release.json")).unwrap()
+    }
+
+    pub(super) fn back_to_the_copy_before(&self) {
+        let data = self.folder.join("data");
+        std::fs::rename(data.join("release-before.json"), data.join("release.json")).unwrap();
+    }
+
+    /// The newest commit of the deploy branch.
+    pub(super) fn tip(&self) -> String {
+        git(&self.folder.join("work"), &["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
     /// Waits until the agent has reported so often since now, or has said nothing for a while.
     pub(super) async fn some_words_of_the_agent(&self, reports: usize) {
         tokio::time::timeout(Duration::from_millis(300), self.lead.more_reports(reports)).await.ok();
@@ -222,7 +237,7 @@ impl World {
         }
         git(&work, &["add", "--all"]);
         git(&work, &["commit", "--quiet", "--allow-empty", "--message", "release"]);
-        git(&work, &["rev-parse", "HEAD"]).trim().to_string()
+        self.tip()
     }
 
     /// Waits until the newest report satisfies `look`; its error says what is missing.
