@@ -20,8 +20,18 @@ const NOTICED_AFTER_MS: u64 = 120_000;
 
 pub(crate) fn check(world: &World) -> Result<(), String> {
     let decisions = world.decisions();
-    for ending in &world.endings {
-        let Some((least, left)) = moved(world, &decisions, ending) else { continue };
+    let mut moves: Vec<Moved<'_>> =
+        world.endings.iter().filter_map(|ending| moved(world, &decisions, ending)).collect();
+    // In the order of what they were planned on: one replay of the log serves all.
+    moves.sort_by_key(|moved| moved.planned_on);
+    let (mut known, mut log) = (Knowledge::default(), (1..).zip(&world.group.log).peekable());
+    for Moved { ending, part, least, left, leaves, planned_on } in moves {
+        while let Some((index, entry)) = log.next_if(|(index, _)| *index <= planned_on) {
+            known.apply(index, &entry.command);
+        }
+        if leaves && was_down(&known, ending, part) {
+            continue;
+        }
         let runs = |off_since: &Option<u64>| off_since.is_none_or(|since| since + NOTICED_AFTER_MS > left);
         let others = ending.others.iter().filter(|(_, off_since)| runs(off_since)).count();
         if others < least {
@@ -34,8 +44,21 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// On how many others it must run, and when it was decided that it leaves; `None` if it was no move.
-fn moved(world: &World, decisions: &[Decision<'_>], ending: &Ending) -> Option<(usize, u64)> {
+/// What ended by a move.
+struct Moved<'a> {
+    ending: &'a Ending,
+    part: &'a str,
+    /// On how many others it must run.
+    least: usize,
+    /// When it was decided that it leaves.
+    left: u64,
+    /// Rather than that the move goes elsewhere.
+    leaves: bool,
+    /// The index of the log that the decision saw.
+    planned_on: u64,
+}
+
+fn moved<'a>(world: &World, decisions: &'a [Decision<'_>], ending: &'a Ending) -> Option<Moved<'a>> {
     let (application, name) = (ending.id.namespace.as_str(), ending.id.name.as_str());
     let mut components = world.spec.source(application)?.application.spec.components.iter();
     let component = components.find(|component| component.name == name)?;
@@ -64,22 +87,16 @@ fn moved(world: &World, decisions: &[Decision<'_>], ending: &Ending) -> Option<(
         .find(|(a, part, placed)| *a == application && whole(part) == name && there(placed))?;
     let is = after.component(application, part)?;
     let leaves = is.moving.as_ref().is_some_and(|moving| moving.phase == MovePhase::Leaving);
-    if leaves && was_down(world, after, application, part, &ending.cluster) {
-        return None;
-    }
-    (leaves || was.moving.is_some()).then_some((least, after.at))
+    let planned_on = after.commit.trailers().map_or(0, |trailers| trailers.kb_index);
+    let left = after.at;
+    (leaves || was.moving.is_some()).then_some(Moved { ending, part, least, left, leaves, planned_on })
 }
 
-/// Whether what the decision was planned on had it that the part works on, or failed, at something there.
-fn was_down(world: &World, decision: &Decision<'_>, application: &str, part: &str, cluster: &str) -> bool {
-    let planned_on = decision.commit.trailers().map_or(0, |trailers| trailers.kb_index);
-    let mut known = Knowledge::default();
-    for (index, entry) in (1..=planned_on).zip(&world.group.log) {
-        known.apply(index, &entry.command);
-    }
-    let statuses = known.clusters.get(cluster).map(|state| state.components.clone()).unwrap_or_default();
-    statuses.iter().any(|status| {
-        status.application == application
+/// Whether it was known that the part works on, or failed, at something there.
+fn was_down(known: &Knowledge, ending: &Ending, part: &str) -> bool {
+    let statuses = known.clusters.get(&ending.cluster).into_iter().flat_map(|state| &state.components);
+    statuses.into_iter().any(|status| {
+        status.application == ending.id.namespace
             && status.component == part
             && matches!(status.health, Health::Reconciling | Health::Stalled)
     })
