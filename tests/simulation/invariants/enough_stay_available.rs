@@ -94,8 +94,8 @@ fn moved<'a>(world: &World, decisions: &'a [Decision<'_>], ending: &'a Ending) -
 
 /// Whether it was known that the part works on, or failed, at something there.
 fn was_down(known: &Knowledge, ending: &Ending, part: &str) -> bool {
-    let statuses = known.clusters.get(&ending.cluster).into_iter().flat_map(|state| &state.components);
-    statuses.into_iter().any(|status| {
+    let mut statuses = known.clusters.get(&ending.cluster).into_iter().flat_map(|state| &state.components);
+    statuses.any(|status| {
         status.application == ending.id.namespace
             && status.component == part
             && matches!(status.health, Health::Reconciling | Health::Stalled)
