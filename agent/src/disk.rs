@@ -66,14 +66,27 @@ impl Disk {
 
     /// Before a release is carried out: from now on nothing older is accepted.
     pub(crate) fn save_mark(&self, mark: &Mark) -> Result<(), Error> {
-        write(&self.mark_path(), mark)
+        self.write(&self.mark_path(), mark)
     }
 
     /// The copy of before stays beside the new one, where the file system knows hard links.
     pub(crate) fn save_copy(&self, copy: &ReleaseFolder) -> Result<(), Error> {
         fs::remove_file(self.copy_before_path()).ok();
         fs::hard_link(self.copy_path(), self.copy_before_path()).ok();
-        write(&self.copy_path(), copy)
+        self.write(&self.copy_path(), copy)
+    }
+
+    /// All or nothing, also across a loss of power.
+    fn write(&self, path: &Path, value: &impl Serialize) -> Result<(), Error> {
+        let temporary = path.with_extension("new");
+        let replace = || {
+            let mut file = File::create(&temporary)?;
+            file.write_all(&serde_json::to_vec(value)?)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        replace().map_err(|source| Error { path: path.into(), what: "written", source })
     }
 }
 
@@ -83,20 +96,6 @@ fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error { path: path.into(), what: "read", source }),
     }
-}
-
-/// All or nothing, also across a loss of power.
-fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let bytes = serde_json::to_vec(value).expect("our own documents are always JSON");
-    let temporary = path.with_extension("new");
-    let replace = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(path.parent().expect("a file lies in a folder"))?.sync_all()
-    };
-    replace().map_err(|source| Error { path: path.into(), what: "written", source })
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use tracing::warn;
 use crate::disk::{self, Disk};
 
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a report waits for a disk that hangs.
+const DISK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A cluster's folder: what the lead renders for it, far below what would hurt a small machine.
 pub(crate) const LIMITS: Limits =
     Limits { files: 20_000, file_bytes: 2 << 20, total_bytes: 64 << 20, depth: 4 };
@@ -131,9 +133,9 @@ impl Repository {
         *self.kept.lock().await = Some(release);
     }
 
-    /// Waits until the release that was fetched last lies on the disk, if the disk takes it.
+    /// Waits until the release that was fetched last lies on the disk, if the disk takes it in time.
     pub(crate) async fn kept(&self) {
-        drop(self.kept.lock().await);
+        tokio::time::timeout(DISK_TIMEOUT, self.kept.lock()).await.ok();
     }
 
     /// Fetches the release that replaces `held`.
