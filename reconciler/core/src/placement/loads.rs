@@ -5,6 +5,7 @@
 
 use qonnect_schema::documents::placement::{Filter, Refusal};
 
+use super::glance::Glance;
 use super::item::Item;
 use super::member::{Amounts, Member, RESOURCES};
 use super::pack::{Misfit, Parcel, pack};
@@ -17,6 +18,8 @@ pub(super) struct Loads {
     slack: Vec<Amounts>,
     /// By cluster, of each resource, the most that one node has left.
     widest: Vec<Amounts>,
+    /// By cluster, both at a glance.
+    glances: Vec<Glance>,
     /// Kept between calls, so that trying allocates nothing.
     scratch: Vec<Amounts>,
 }
@@ -40,6 +43,7 @@ impl Loads {
             of: vec![Load::default(); count],
             slack: vec![[0; RESOURCES]; count],
             widest: vec![[0; RESOURCES]; count],
+            glances: vec![Glance::left(&[0; RESOURCES], &[0; RESOURCES]); count],
             scratch: Vec::new(),
         };
         for item in problem.live() {
@@ -98,6 +102,11 @@ impl Loads {
     /// Components that are placed on a cluster and do not run there.
     pub(super) fn guests(&self, member: usize) -> &[u32] {
         &self.of[member].guests
+    }
+
+    /// Of whom [`Self::may_fit`] is to be asked at all.
+    pub(super) fn glances(&self) -> &[Glance] {
+        &self.glances
     }
 
     /// Whether a cluster may have room: together, and on one node for the largest pod. It answers no also where
@@ -262,6 +271,7 @@ impl Loads {
             }
         }
         (self.slack[member], self.widest[member]) = (slack, widest);
+        self.glances[member] = Glance::left(&slack, &widest);
     }
 
     /// Why the component does not fit, and by how much.

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use qonnect_schema::documents::application::{ClusterSelector, Component, Toleration};
 
 use super::filter::Wants;
+use super::glance::Glance;
 use super::member::{Amounts, Member, RESOURCES};
 use super::objective::{self, Raw, Scales};
 use super::problem::Problem;
 use super::requests::PodCount;
+use super::roster::Roster;
+use super::search::Look;
 
 /// The clusters that filters admit and whose nodes are large enough, with values that hold for ever.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Menu {
     key: Key,
     /// In the order of the clusters; most share the list.
-    pub(super) members: Arc<Vec<u32>>,
+    pub(super) members: Arc<Roster>,
     /// What the component itself adds there, without a move.
     pub(super) values: Vec<i64>,
     /// The least of them.
@@ -43,7 +46,7 @@ const ROWS_MAX: usize = 512;
 struct Admission {
     component: Component,
     residency: Vec<String>,
-    members: Arc<Vec<u32>>,
+    members: Arc<Roster>,
 }
 
 /// Tiers, regions, residency, and selector with tolerations.
@@ -67,8 +70,43 @@ pub(super) struct Menus {
 
 impl Menu {
     pub(super) fn value(&self, member: usize) -> Option<i64> {
-        self.members.binary_search(&(member as u32)).ok().map(|at| self.values[at])
+        self.members.position(member).map(|at| self.values[at])
     }
+
+    /// Tells, in their order, the clusters to look at that seem to have so much left and where the component itself
+    /// adds less than `below`; who is told says below what he wants to hear more.
+    pub(super) fn tell(
+        &self,
+        mut below: i64,
+        (left, asked): (&[Glance], Glance),
+        look: Look<'_>,
+        mut tell: impl FnMut(usize, i64) -> i64,
+    ) {
+        for (members, values) in self.members.chunks(64).zip(self.values.chunks(64)) {
+            let holds = |member: usize| left.get(member).is_some_and(|left| left.holds(&asked));
+            let mut worth = match look {
+                Look::Since(moved, tried) => worth(members, values, below, |member| {
+                    holds(member) & moved.get(member).is_some_and(|moved| *moved > tried)
+                }),
+                _ => worth(members, values, below, holds),
+            };
+            while worth != 0 {
+                let at = worth.trailing_zeros() as usize;
+                worth &= worth - 1;
+                below = tell(members[at] as usize, values[at]);
+            }
+        }
+    }
+}
+
+/// Which of at most 64 clusters are worth asking: most are not, and cost no branch and no memory far away.
+#[inline(never)]
+fn worth(members: &[u32], values: &[i64], below: i64, holds: impl Fn(usize) -> bool) -> u64 {
+    let mut worth = 0;
+    for (at, (member, own)) in members.iter().zip(values).enumerate() {
+        worth |= u64::from((*own < below) & holds(*member as usize)) << at;
+    }
+    worth
 }
 
 impl Menus {
@@ -128,7 +166,7 @@ impl Menus {
         let large_enough = |member: &u32| large_enough(groups, &members[*member as usize]);
         menu.members = match admitted.iter().all(large_enough) {
             true => admitted,
-            false => Arc::new(admitted.iter().copied().filter(large_enough).collect()),
+            false => Arc::new(Roster::new(admitted.iter().copied().filter(large_enough).collect())),
         };
         let row = menus.row(pods, groups, members);
         menu.values = menu.members.iter().map(|member| scales.own(&row[*member as usize])).collect();
@@ -167,7 +205,7 @@ impl Menus {
         let admits = |member: &Member| wants.refused(member, false).is_none();
         let members = (0..).zip(&problem.members).filter(|(_, member)| admits(member)).map(|(at, _)| at);
         let admission = Admission {
-            members: Arc::new(members.collect()),
+            members: Arc::new(Roster::new(members.collect())),
             component: component.clone(),
             residency: residency.to_vec(),
         };
@@ -197,13 +235,12 @@ impl Menus {
     pub(super) fn reprice(&mut self, at: usize, member: &Member) {
         self.sort[at] = number(&mut self.sorts, member.rates());
         self.rows.clear();
-        let position = at as u32;
         let before: Vec<_> = self.admitted.iter().map(|admission| admission.members.clone()).collect();
         for Admission { component, residency, members } in &mut self.admitted {
             let admits = Wants { component, residency }.refused(member, false).is_none();
-            match (members.binary_search(&position), admits) {
-                (Err(at), true) => Arc::make_mut(members).insert(at, position),
-                (Ok(at), false) => drop(Arc::make_mut(members).remove(at)),
+            match (members.position(at), admits) {
+                (None, true) => _ = Arc::make_mut(members).enter(at),
+                (Some(_), false) => _ = Arc::make_mut(members).leave(at),
                 _ => {}
             }
         }
@@ -211,34 +248,35 @@ impl Menus {
             let groups = &self.groups[menu.key.pods];
             let (before, admitted) =
                 (&before[menu.key.admission], &self.admitted[menu.key.admission].members);
-            let admits = admitted.binary_search(&position).is_ok();
+            let admits = admitted.position(at).is_some();
             let value = (admits && large_enough(groups, member))
                 .then(|| menu.scales.own(&objective::raw(groups, member)));
             // A list that many menus share is changed once for all of them.
             let shared = Arc::ptr_eq(&menu.members, before) && admits == value.is_some();
-            menu.set(position, value, shared.then_some(admitted));
+            menu.set(at, value, shared.then_some(admitted));
         }
     }
 }
 
 impl Menu {
     /// `members` is the list afterwards, where it is there already.
-    fn set(&mut self, member: u32, value: Option<i64>, members: Option<&Arc<Vec<u32>>>) {
-        let found = self.members.binary_search(&member);
+    fn set(&mut self, member: usize, value: Option<i64>, members: Option<&Arc<Roster>>) {
+        let found = self.members.position(member);
         match (members, found, value) {
             (Some(members), ..) => self.members = members.clone(),
-            (None, Ok(at), None) => drop(Arc::make_mut(&mut self.members).remove(at)),
-            (None, Err(at), Some(_)) => Arc::make_mut(&mut self.members).insert(at, member),
+            (None, Some(_), None) => _ = Arc::make_mut(&mut self.members).leave(member),
+            (None, None, Some(_)) => _ = Arc::make_mut(&mut self.members).enter(member),
             _ => {}
         }
         let was = match (found, value) {
-            (Ok(at), Some(value)) => std::mem::replace(&mut self.values[at], value),
-            (Ok(at), None) => self.values.remove(at),
-            (Err(at), Some(value)) => {
+            (Some(at), Some(value)) => std::mem::replace(&mut self.values[at], value),
+            (Some(at), None) => self.values.remove(at),
+            (None, Some(value)) => {
+                let at = self.members.partition_point(|known| (*known as usize) < member);
                 self.values.insert(at, value);
                 i64::MAX
             }
-            (Err(_), None) => return,
+            (None, None) => return,
         };
         self.least = match value {
             // Something else may be the least now.

@@ -1,11 +1,12 @@
 //! The relaxation behind bounds: each component chooses alone, and what a dependency adds is shared between its ends.
 
 use super::communication::Flow;
+use super::field::Field;
 use super::item::Call;
 use super::loads;
 use super::member::RESOURCES;
 use super::problem::Problem;
-use super::state::{Field, State};
+use super::state::State;
 
 /// Beyond a limit nothing goes; a number that no sum reaches says so.
 const NEVER: f64 = 1e15;

@@ -1,5 +1,6 @@
 //! A caller and a callee move together to one cluster, where neither would go alone.
 
+use super::super::glance::Glance;
 use super::super::state::State;
 use super::best_first;
 use super::watch::Look;
@@ -99,27 +100,27 @@ fn together(state: &State<'_>, [item, other]: [usize; 2], below: i64, look: Look
         return found;
     }
     let (first, second) = (problem.menus.of(a.menu), problem.menus.of(b.menu));
+    let (loads, asked) = (&state.solution.loads, Glance::asked_by_both(a, b));
+    let moving = state.moving(item) + state.moving(other);
     let below_ours = below_ours - state.moving(item);
-    for (member, own) in first.members.iter().zip(&first.values) {
-        let place = *member as usize;
-        if !look.sees(place) || own.saturating_add(ours.away(problem, place)) >= below_ours {
-            continue;
+    let seems_worth = below_ours.saturating_sub(ours.least_away());
+    first.tell(seems_worth, (loads.glances(), asked), look, |member, own| {
+        let own = own.saturating_add(ours.away(problem, member));
+        if own < below_ours
+            && loads.may_fit_both(a, b, member)
+            && let Some(their) = second.value(member)
+        {
+            let both = own.saturating_add(their + moving).saturating_add(theirs.away(problem, member));
+            let barred = || {
+                let by_one = problem.barred(item, member) || problem.barred(other, member);
+                by_one || ours.bars(problem, member) || theirs.bars(problem, member)
+            };
+            if both < below && known.binary_search(&member).is_err() && !barred() {
+                found.push((both, member as u32));
+            }
         }
-        // What adds less is full for the most part, and asking for room costs less than looking its value up.
-        if !state.solution.loads.may_fit_both(a, b, place) {
-            continue;
-        }
-        let Some(their) = second.value(place) else { continue };
-        let both = own.saturating_add(their) + state.moving(item) + state.moving(other);
-        let both = both.saturating_add(ours.away(problem, place)).saturating_add(theirs.away(problem, place));
-        let barred = || {
-            let by_one = problem.barred(item, place) || problem.barred(other, place);
-            by_one || ours.bars(problem, place) || theirs.bars(problem, place)
-        };
-        if both < below && known.binary_search(&place).is_err() && !barred() {
-            found.push((both, *member));
-        }
-    }
+        seems_worth
+    });
     found
 }
 
