@@ -99,7 +99,8 @@ impl Menu {
     }
 }
 
-/// Which of at most 64 clusters are worth asking: most are not, and cost no branch and no memory far away.
+/// Which of at most 64 clusters are worth asking: most are not, and cost no branch and no memory far away. A function of
+/// its own, so that what it needs stays in registers.
 #[inline(never)]
 fn worth(members: &[u32], values: &[i64], below: i64, holds: impl Fn(usize) -> bool) -> u64 {
     let mut worth = 0;

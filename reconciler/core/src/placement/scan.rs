@@ -59,7 +59,7 @@ impl State<'_> {
         }
         let moving = self.moving(item);
         let asked = if room { Glance::asked(facts) } else { Glance::default() };
-        // What it adds by itself, of which that of its neighbours comes on top.
+        // Its dependencies take at least so much of what it may add.
         let least = field.least_away();
         let seems_worth = |below: i64| below.saturating_sub(least);
         let mut below = below - moving;
