@@ -185,9 +185,12 @@ impl World<'_> {
         component.on_lost == OnLost::AfterLease && self.snapshot.clusters.get(cluster).is_some_and(lost)
     }
 
-    /// Nothing runs there, as far as people can tell.
+    /// Nothing runs there, as far as people can tell: it has left the fleet, or a person vouches for it. A cluster that
+    /// answers all the same is believed instead: the word may have stood there for hours before a lead could read it.
     fn fenced(&self, cluster: &str) -> bool {
-        self.revision.clusters.get(cluster).is_none_or(|cluster| cluster.spec.fenced)
+        let state = self.snapshot.clusters.get(cluster);
+        let answers = state.is_some_and(|state| state.status == ClusterStatus::Ready);
+        self.revision.clusters.get(cluster).is_none_or(|cluster| cluster.spec.fenced && !answers)
     }
 
     /// Whether a component that its cluster should not have any more is gone from there.

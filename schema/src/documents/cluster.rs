@@ -50,7 +50,7 @@ pub struct ClusterSpec {
     #[serde(default)]
     pub drain: bool,
     /// A person vouches that nothing runs here any more: what was here is placed elsewhere at once, also what must not
-    /// run twice.
+    /// run twice. A cluster that answers all the same is emptied as by `drain`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fenced: bool,
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use qonnect_schema::api::ReleaseHint;
 use qonnect_schema::documents::approval::Class;
 use qonnect_schema::documents::placement::{Candidate, ComponentPlacement, PlacementSpec};
+use qonnect_schema::documents::snapshot::ClusterStatus;
 use qonnect_schema::revision::{ApplicationSource, Revision};
 use qonnect_schema::{Epoch, Placement, SnapshotSpec, layout, yaml};
 use sha2::{Digest, Sha256};
@@ -129,6 +130,10 @@ pub fn decide(input: &Input<'_>, rendered: &mut Rendered) -> Option<Draft> {
     if files.is_empty() {
         return None;
     }
+    let is_lost = |cluster: &str| {
+        let state = input.snapshot.clusters.get(cluster);
+        state.is_some_and(|state| state.status == ClusterStatus::Lost)
+    };
     let message = message::message(input, &intent, &steps, &files);
     Some(Draft {
         intent,
@@ -143,8 +148,8 @@ pub fn decide(input: &Input<'_>, rendered: &mut Rendered) -> Option<Draft> {
         lost: steps
             .iter()
             .filter_map(Change::lost)
-            // What people take out of the fleet, or fence, may answer or not.
-            .filter(|lost| input.revision.clusters.get(lost).is_some_and(|cluster| !cluster.spec.fenced))
+            // What people take out of the fleet may answer or not, and what they fence need not be lost yet.
+            .filter(|lost| input.revision.clusters.contains_key(lost) && is_lost(lost))
             .collect(),
         notes: message::notes(&steps),
         renders: renders(&steps, &files),

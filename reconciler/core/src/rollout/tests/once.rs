@@ -108,9 +108,22 @@ fn a_source_that_falls_silent_on_the_way_is_waited_for() {
 }
 
 #[test]
-fn a_person_may_fence_a_cluster_that_answers() {
-    let mut scene = Scene::running();
+fn a_fenced_cluster_that_answers_is_believed_before_the_person() {
+    let mut scene = Scene::once();
     scene.fence("a");
+    assert_eq!(scene.next("b"), started());
+    assert_eq!(scene.copies(), (nowhere(), "b".into()));
+    scene.released("a");
+    assert_eq!(scene.next("b"), Step::Stayed, "its objects are still going");
+    scene.gone("a");
+    assert_eq!(scene.next("b"), left());
+}
+
+#[test]
+fn a_fence_counts_as_soon_as_the_cluster_is_silent() {
+    let mut scene = Scene::once();
+    scene.fence("a");
+    scene.snapshot.clusters.get_mut("a").unwrap().status = ClusterStatus::Suspect;
     assert_eq!(scene.next("b"), Step::FailedOver { from: "a".into(), to: "b".into() });
 }
 
