@@ -172,7 +172,11 @@ pub struct ClusterView {
     pub region: Option<String>,
     pub status: ClusterStatus,
     pub since: Timestamp,
+    /// Nothing new comes to it: it is cordoned, drained or fenced.
     pub cordon: bool,
+    /// A person's word that nothing runs there still stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
     /// It is worked on until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Timestamp>,

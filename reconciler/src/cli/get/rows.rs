@@ -78,7 +78,9 @@ impl Rows for ClusterView {
 
     fn row(&self, now: Timestamp) -> Vec<String> {
         let mut status = format!("{:?}", self.status);
-        if self.cordon {
+        if self.fenced {
+            status.push_str(",Fenced");
+        } else if self.cordon {
             status.push_str(",Cordoned");
         }
         if self.maintenance.is_some() {
@@ -362,10 +364,11 @@ mod tests {
     #[test]
     fn clusters_show_what_is_wanted_beside_what_runs() {
         let release = |generation| json!({"commit": "c", "generation": generation, "digest": "d"});
-        let cluster = |name, status, applied: u64, stalled| {
+        let cluster = |name, status, applied: u64, stalled: &str| {
             let applied = json!({"generation": applied, "epoch": {"era": 0, "term": 1, "node": 1}, "digest": "d", "commit": "c"});
             json!({
-                "name": name, "tier": "fog", "status": status, "since": "2026-01-01T00:00:00Z", "cordon": false,
+                "name": name, "tier": "fog", "status": status, "since": "2026-01-01T00:00:00Z", "cordon": true,
+                "fenced": status == "Lost",
                 "nodes": 1, "capacity": {}, "components": 3, "componentsReady": 2, "wanted": release(7),
                 "applied": applied, "stalled": stalled, "agentVersion": "0.1.0", "kubernetesVersion": "1.33",
             })
@@ -375,9 +378,9 @@ mod tests {
                 json!([cluster("a", "Ready", 7, ""), cluster("b", "Lost", 6, "no room")]),
                 false
             ),
-            "NAME  TIER  STATUS        READY  RELEASE  SINCE\n\
-             a     fog   Ready         2/3    7        5m\n\
-             b     fog   Lost,Stalled  2/3    6→7      5m\n"
+            "NAME  TIER  STATUS               READY  RELEASE  SINCE\n\
+             a     fog   Ready,Cordoned       2/3    7        5m\n\
+             b     fog   Lost,Fenced,Stalled  2/3    6→7      5m\n"
         );
     }
 
