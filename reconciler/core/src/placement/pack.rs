@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 
 use super::extended::{self, Extended};
-use super::member::{Amounts, RESOURCES, Space};
+use super::member::{Amounts, NATIVE, RESOURCES, Space};
 
 /// The pods of one group of one component. The order of parcels is that of packing, the same on every cluster:
 /// what every node takes first, then the largest. Parcels that tie are alike but for their component.
@@ -61,9 +61,18 @@ pub(super) fn pack<'p>(
 }
 
 fn place(free: &mut [Amounts], pod: &Amounts, count: u32) -> u32 {
+    // Few pods ask for more than what every node has.
+    match pod[NATIVE..].iter().any(|asked| *asked > 0) {
+        false => place_by::<NATIVE>(free, pod, count),
+        true => place_by::<RESOURCES>(free, pod, count),
+    }
+}
+
+/// Of what is asked for, the first kinds alone.
+fn place_by<const KINDS: usize>(free: &mut [Amounts], pod: &Amounts, count: u32) -> u32 {
     let mut left = count;
     for node in free {
-        while left > 0 && take(node, pod) {
+        while left > 0 && take::<KINDS>(node, pod) {
             left -= 1;
         }
         if left == 0 {
@@ -74,13 +83,13 @@ fn place(free: &mut [Amounts], pod: &Amounts, count: u32) -> u32 {
 }
 
 fn place_on_each(free: &mut [Amounts], pod: &Amounts) -> u32 {
-    free.iter_mut().map(|node| u32::from(take(node, pod))).sum()
+    free.iter_mut().map(|node| u32::from(take::<RESOURCES>(node, pod))).sum()
 }
 
-fn take(node: &mut Amounts, pod: &Amounts) -> bool {
-    let fits = (0..RESOURCES).all(|i| pod[i] <= node[i]);
+fn take<const KINDS: usize>(node: &mut Amounts, pod: &Amounts) -> bool {
+    let fits = (0..KINDS).all(|i| pod[i] <= node[i]);
     if fits {
-        (0..RESOURCES).for_each(|i| node[i] -= pod[i]);
+        (0..KINDS).for_each(|i| node[i] -= pod[i]);
     }
     fits
 }

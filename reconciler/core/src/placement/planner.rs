@@ -161,7 +161,9 @@ impl Planner {
     ) -> BTreeSet<String> {
         let sources = touched.applications.iter().filter_map(|name| revision.applications.get(name));
         let groups = sources.flat_map(|source| requests(source).into_values().flatten());
-        let new = groups.filter(|group| self.problem.extended.meet(&group.pod)).count();
+        if groups.filter(|group| self.problem.extended.meet(&group.pod)).count() == 0 {
+            return BTreeSet::new();
+        }
         let offers = |(name, cluster): &(&String, &Cluster)| {
             let reported = snapshot.clusters.get(*name).and_then(|state| state.nodes.as_ref());
             match reported {
@@ -169,7 +171,7 @@ impl Planner {
                 None => cluster.spec.nodes.iter().any(|node| !node.extended.is_empty()),
             }
         };
-        let clusters = revision.clusters.iter().filter(|_| new > 0).filter(offers);
+        let clusters = revision.clusters.iter().filter(offers);
         clusters.map(|(name, _)| name.clone()).collect()
     }
 
@@ -196,10 +198,13 @@ impl Planner {
     }
 
     /// What has no place, or makes room for what has none: any change may help it. The most important first.
-    fn waiting(&self) -> Vec<usize> {
-        let waits = |item: &usize| self.solution.place(*item).is_none() || self.solution.yields(*item);
-        let mut waiting: Vec<usize> = self.problem.live().filter(waits).collect();
-        waiting.sort_by_key(|item| Reverse(self.problem.app(*item).priority()));
+    fn waiting(&mut self) -> Vec<usize> {
+        let mut waiting = self.solution.waiting(&self.problem);
+        let rank = |item: usize| {
+            let app = self.problem.app(item);
+            (Reverse(app.priority()), &app.name, item)
+        };
+        waiting.sort_unstable_by(|a, b| rank(*a).cmp(&rank(*b)));
         waiting.truncate(WAITING_MAX);
         waiting
     }
@@ -238,6 +243,7 @@ impl Planner {
         let app = self.problem.names[name];
         self.solution.account(&self.problem, app);
         for item in self.problem.applications[app].items.clone() {
+            self.solution.expect(item);
             for member in loads::sits(&self.problem.items[item]) {
                 self.solution.loads.resident(&self.problem, item, member, true);
             }

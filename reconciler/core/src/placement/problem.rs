@@ -49,6 +49,8 @@ pub(super) struct Problem {
     /// What each cluster reports Ready.
     ready: Vec<BTreeSet<(String, String)>>,
     vacant: Vec<usize>,
+    /// How many applications must not lose their components for good.
+    guarded: usize,
     /// By application and component: over how many clusters what is packed is divided, where it has grown.
     pub(super) grown: BTreeMap<(String, String), usize>,
 }
@@ -97,6 +99,7 @@ impl Problem {
             names: BTreeMap::new(),
             items: Vec::new(),
             vacant: Vec::new(),
+            guarded: 0,
             grown: BTreeMap::new(),
         };
         for (name, source) in &revision.applications {
@@ -129,6 +132,7 @@ impl Problem {
             limits: Limits::new(&spec.constraints),
             guard: spec.constraints.survive.or(self.fleet.survive),
         };
+        self.guarded += usize::from(app.guard.is_some());
         match reused {
             Some(at) => self.applications[at] = app,
             None => self.applications.push(app),
@@ -182,6 +186,7 @@ impl Problem {
     /// Takes an application out; its place is used again.
     pub(super) fn leave(&mut self, name: &str) {
         if let Some(at) = self.names.remove(name) {
+            self.guarded -= usize::from(self.applications[at].guard.is_some());
             for item in self.applications[at].items.clone() {
                 self.menus.close(self.items[item].menu);
                 let idle = &mut self.items[item];
@@ -280,6 +285,16 @@ impl Problem {
 
     pub(super) fn component(&self, item: usize) -> &Component {
         &self.app(item).source.application.spec.components[self.items[item].component]
+    }
+
+    /// Whether any application must not lose its components for good.
+    pub(super) fn guards(&self) -> bool {
+        self.guarded > 0
+    }
+
+    /// Whether an item belongs to an application that is there.
+    pub(super) fn is_live(&self, item: usize) -> bool {
+        self.names.get(&self.app(item).name) == Some(&self.items[item].app)
     }
 
     /// The items of all applications, in the order of names.

@@ -80,9 +80,8 @@ impl Lack {
 impl Reserve {
     pub(super) fn new(problem: &Problem, place: impl Fn(usize) -> Option<usize>) -> Self {
         let mut pools: Vec<Pool> = Vec::new();
-        // Most fleets guard nothing, and what is guarded is said by application.
-        let guards = problem.names.values().any(|app| problem.applications[*app].guard.is_some());
-        let items = if guards { problem.live().collect() } else { Vec::new() };
+        // Most fleets guard nothing.
+        let items = if problem.guards() { problem.live().collect() } else { Vec::new() };
         for &item in &items {
             let Some(domain) = problem.app(item).guard else { continue };
             let admission = problem.menus.admission_of(problem.items[item].menu);

@@ -23,6 +23,8 @@ pub(super) struct Solution {
     pub(super) reserve: Reserve,
     /// What moves away from where it runs to make room for what matters more.
     yielding: BTreeSet<u32>,
+    /// What had no place when somebody looked; some may have one by now, or be gone.
+    homeless: BTreeSet<u32>,
     /// What was put somewhere since somebody looked, and where it was before, in this order.
     touched: Vec<(u32, Option<u32>)>,
 }
@@ -34,6 +36,7 @@ impl Solution {
         for app in problem.names.values() {
             solution.account(problem, *app);
         }
+        solution.homeless = problem.live().map(|item| item as u32).collect();
         solution.guard(problem);
         solution
     }
@@ -72,6 +75,19 @@ impl Solution {
         };
     }
 
+    /// A component is new.
+    pub(super) fn expect(&mut self, item: usize) {
+        self.homeless.insert(item as u32);
+    }
+
+    /// What has no place, or makes room for what has none.
+    pub(super) fn waiting(&mut self, problem: &Problem) -> Vec<usize> {
+        let waits = |item: &u32| self.place[*item as usize].is_none() && problem.is_live(*item as usize);
+        self.homeless.retain(waits);
+        let waiting = self.homeless.union(&self.yielding).map(|item| *item as usize);
+        waiting.filter(|item| problem.is_live(*item)).collect()
+    }
+
     /// How often something was put somewhere since somebody looked.
     pub(super) fn moves(&self) -> usize {
         self.touched.len()
@@ -93,6 +109,12 @@ impl Solution {
         // Stable: the first entry of each says where it was.
         touched.sort_by_key(|(item, _)| *item);
         touched.dedup_by_key(|(item, _)| *item);
+        for (item, _) in &touched {
+            match self.place[*item as usize] {
+                Some(_) => self.homeless.remove(item),
+                None => self.homeless.insert(*item),
+            };
+        }
         touched.retain(|(item, from)| self.place[*item as usize] != *from);
         touched.into_iter().map(|(item, _)| item as usize).collect()
     }
